@@ -1,0 +1,46 @@
+"""Shuffle by key with plain files: each map task writes one run, each reduce task reads its slice of all.
+
+A run is one Arrow IPC file with a record batch for each partition, so that a reader maps the
+file and takes batch `p` without touching the rest.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+
+def write_run(path: Path, table: pa.Table, partition: NDArray[np.integer], partitions: int) -> None:
+    """Write `table` grouped by `partition` (one value in [0, partitions) for each row)."""
+    order = np.argsort(partition, kind="stable")
+    bounds = np.searchsorted(partition[order], np.arange(partitions + 1))
+    grouped = table.take(pa.array(order)).combine_chunks()
+    empty = pa.RecordBatch.from_pylist([], schema=table.schema)
+    batches = grouped.to_batches()
+    whole = batches[0] if batches else empty
+    temporary = path.with_name(path.name + ".tmp")
+    with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        for p in range(partitions):
+            writer.write_batch(whole.slice(bounds[p], bounds[p + 1] - bounds[p]))
+    temporary.replace(path)
+
+
+def read_partition(runs: Sequence[Path], p: int) -> pa.Table:
+    """The rows of partition `p`, from every run."""
+    return pa.Table.from_batches(list(_slices(runs, p)))
+
+
+def _slices(runs: Sequence[Path], p: int) -> Iterator[pa.RecordBatch]:
+    for run in runs:
+        with pa.memory_map(str(run)) as source:
+            yield pa.ipc.open_file(source).get_batch(p)
+
+
+def top_bits(hashes: NDArray[np.uint64], partitions: int) -> NDArray[np.int64]:
+    """Partition number of each hash: its top bits. `partitions` must be a power of two."""
+    bits = partitions.bit_length() - 1
+    if bits == 0:
+        return np.zeros(len(hashes), np.int64)
+    return (hashes >> np.uint64(64 - bits)).astype(np.int64)

@@ -1,0 +1,35 @@
+"""Column: a named, typed, documented measurement."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column holds. `lo` and `hi` bound its values (inclusive); None means unbounded.
+
+    `backend` and `revision` name what computed the values: a classical score never carries a
+    model's name.
+    """
+
+    name: str
+    dtype: pa.DataType
+    unit: str
+    meaning: str
+    lo: float | None = None
+    hi: float | None = None
+    backend: str = "thresher"
+    revision: str = "1"
+
+    def field(self) -> pa.Field:
+        """The Arrow field with this description as metadata."""
+        described = dataclasses.asdict(self) | {"dtype": str(self.dtype)}
+        metadata = {k: str(v) for k, v in described.items() if k != "name" and v is not None}
+        return pa.field(self.name, self.dtype, metadata=metadata)
+
+    @property
+    def numeric(self) -> bool:
+        """True for integers and floats, which alone take bounds and histograms."""
+        return pa.types.is_integer(self.dtype) or pa.types.is_floating(self.dtype)

@@ -1,0 +1,15 @@
+"""Thresher: a build system for multimodal training data."""
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["Recipe", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names load on first use, so that `import thresher.schemas` stays light."""
+    if name == "Recipe":
+        from thresher.pipelines.recipe import Recipe
+
+        return Recipe
+    raise AttributeError(f"module 'thresher' has no attribute {name!r}")
