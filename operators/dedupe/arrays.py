@@ -1,0 +1,84 @@
+"""Narrow columns as numpy arrays: fixed binaries as 64-bit words, equal rows, slabs of parts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+U64 = NDArray[np.uint64]
+I64 = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+SLAB_PARTS = 64
+"""Parts that one map task reads: at most 262,144 rows, and one run file instead of 64."""
+
+
+def raw_bytes(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """A fixed-binary column as bytes, shape (n, width). Nulls give zeros; ask the column for them."""
+    array = column.combine_chunks()
+    width = array.type.byte_width
+    if array.null_count:
+        array = array.fill_null(bytes(width))
+    if not len(array):
+        return np.zeros((0, width), np.uint8)
+    raw = np.frombuffer(array.buffers()[1], np.uint8)
+    return raw[array.offset * width : (array.offset + len(array)) * width].reshape(-1, width)
+
+
+def words(column: pa.ChunkedArray) -> U64:
+    """A fixed-binary column (width a multiple of 8) as big-endian words, shape (n, width / 8)."""
+    return np.ascontiguousarray(raw_bytes(column)).view(">u8").astype(np.uint64)
+
+
+def fixed_binary(values: U64, null: Bools | None = None) -> pa.Array:
+    """The inverse of `words`; `null` marks rows without a value."""
+    width = 8 * values.shape[1]
+    raw = np.ascontiguousarray(values).astype(">u8").tobytes()
+    validity = None if null is None else pa.array(~null).buffers()[1]
+    return pa.Array.from_buffers(pa.binary(width), len(values), [validity, pa.py_buffer(raw)])
+
+
+def shared(key: U64) -> Bools:
+    """Which values of `key` occur more than once."""
+    order = np.argsort(key, kind="stable")
+    again = key[order[1:]] == key[order[:-1]]
+    mask = np.zeros(len(key), bool)
+    mask[order[1:][again]] = True
+    mask[order[:-1][again]] = True
+    return mask
+
+
+def equal_rows(key: U64) -> I64:
+    """For each row of `key` (n, words), the index of the first row that equals it in all words.
+
+    Only rows whose first word is shared are sorted by the others, so the first should be a hash.
+    """
+    leader = np.arange(len(key))
+    some = np.flatnonzero(shared(key[:, 0]))
+    if not len(some):
+        return leader
+    tied = key[some]
+    order = np.lexsort(tied.T[::-1])
+    tied = tied[order]
+    first = np.ones(len(some), bool)
+    first[1:] = (tied[1:] != tied[:-1]).any(axis=1)
+    # lexsort is stable, so the first row of a run is also its least index.
+    leader[some[order]] = some[order][first][np.cumsum(first) - 1]
+    return leader
+
+
+def partition_of(hashes: U64, partitions: int) -> I64:
+    """Partition of each hash by its high bits, for any number of partitions."""
+    return ((hashes >> np.uint64(32)) * np.uint64(partitions) >> np.uint64(32)).astype(np.int64)
+
+
+def slabs(parts: Sequence[int]) -> list[tuple[int, ...]]:
+    """Consecutive parts, `SLAB_PARTS` at a time."""
+    return [tuple(parts[i : i + SLAB_PARTS]) for i in range(0, len(parts), SLAB_PARTS)]
+
+
+def slab_of(rows: U64, groups: Sequence[Sequence[int]]) -> I64:
+    """Which slab each row (part << 24 | offset) lies in."""
+    firsts = np.array([g[0] for g in groups], np.uint64)
+    return np.searchsorted(firsts, rows >> np.uint64(24), side="right").astype(np.int64) - 1

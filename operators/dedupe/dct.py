@@ -1,0 +1,117 @@
+"""DCT-sign hashes: the signs of the low frequencies of a picture's luma, 64 and 256 bits.
+
+Luma (Rec. 601) is area-resized to 64 x 64 (256 bits) and 32 x 32 (64 bits); of its orthonormal
+DCT-II the coefficients [1..16] x [1..16] and [1..8] x [1..8] count, row by row; bit i, from the
+least significant, is set if coefficient i is > 0. Because signs and not ranks are kept, the hash of
+the mirrored, flipped, turned or transposed picture is an exact function of the stored one.
+Cosines are whole numbers (1/4096) and so are the pixels: sums are exact in float64, in any order, on
+any machine.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from thresher.operators.dedupe.arrays import U64
+
+PHASH_VERSION = "dct-sign 1"
+
+_COSINE_UNIT = 4096
+_LUMA_UNIT = 256
+"""Luma is resized as 16-bit numbers, in 1/256 levels."""
+
+
+class NearHash(NamedTuple):
+    """What near-duplicate search stores of one picture."""
+
+    phash: int
+    """64 bits."""
+    phash256: bytes
+    """32 bytes; bit i is bit i % 8 of byte i // 8."""
+    tiny_rgb: bytes
+    """48 bytes: mean RGB of 4 x 4 fields, row by row."""
+    ac_rms: float
+    """Root mean square of the 64 coefficients, in 8-bit luma levels."""
+
+
+def dct_hash(rgb: NDArray[np.uint8]) -> NearHash:
+    """Hashes of a picture, uint8 (h, w, 3), margins already trimmed."""
+    luma = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY).astype(np.uint16) * _LUMA_UNIT
+    large = _area(luma, 64).astype(np.float64)
+    small = large.reshape(32, 2, 32, 2).sum(axis=(1, 3))
+    coefficients = _basis(32, 8) @ small @ _basis(32, 8).T
+    coefficients256 = _basis(64, 16) @ large @ _basis(64, 16).T
+    orthonormal = coefficients * (2 / 32) / (_COSINE_UNIT**2 * _LUMA_UNIT * 4)
+    return NearHash(
+        int.from_bytes(_pack(coefficients), "little"),
+        _pack(coefficients256),
+        _area(rgb, 4).tobytes(),
+        float(np.sqrt(np.mean(orthonormal**2))),
+    )
+
+
+def hash_words(phash256: NDArray[np.uint8]) -> U64:
+    """256-bit hashes, shape (n, 32) uint8, as four words each, bit 0 least significant in word 0."""
+    return np.ascontiguousarray(phash256).view("<u8").astype(np.uint64)
+
+
+def mirror(hashes: U64) -> U64:
+    """Hash of the picture seen in a mirror. 64-bit hashes: shape (n,); 256-bit ones: (n, 4) words."""
+    return hashes ^ _mask(hashes, columns=True)
+
+
+def flip(hashes: U64) -> U64:
+    """Hash of the picture upside down (rows reversed). Shapes as in `mirror`."""
+    return hashes ^ _mask(hashes, columns=False)
+
+
+def rotate180(hashes: U64) -> U64:
+    """Hash of the picture turned by half a turn. Shapes as in `mirror`."""
+    return mirror(flip(hashes))
+
+
+def transpose(hashes: U64) -> U64:
+    """Hash of the picture with rows and columns exchanged. Shapes as in `mirror`."""
+    side = 8 if hashes.ndim == 1 else 16
+    raw = np.ascontiguousarray(hashes.reshape(len(hashes), -1)).astype("<u8").view(np.uint8)
+    bits = np.unpackbits(raw, axis=1, bitorder="little").reshape(-1, side, side)
+    turned = np.packbits(bits.transpose(0, 2, 1).reshape(len(hashes), -1), axis=1, bitorder="little")
+    return turned.view("<u8").astype(np.uint64).reshape(hashes.shape)
+
+
+def mirror_tiny(tiny: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`tiny_rgb` of mirrored pictures, shape (n, 48)."""
+    return tiny.reshape(-1, 4, 4, 3)[:, :, ::-1].reshape(-1, 48)
+
+
+def _mask(hashes: U64, columns: bool) -> U64:
+    """The bits of odd frequencies: those change sign when the axis is reversed."""
+    side = 8 if hashes.ndim == 1 else 16
+    odd = np.zeros((side, side), np.uint8)
+    if columns:
+        odd[:, ::2] = 1
+    else:
+        odd[::2] = 1
+    mask = np.packbits(odd.ravel(), bitorder="little").view("<u8").astype(np.uint64)
+    return mask if hashes.ndim == 2 else mask[0]
+
+
+def _area(image: NDArray, side: int) -> NDArray:
+    """Mean over side x side equal fields; pixels of a smaller image are repeated first."""
+    for axis in (0, 1):
+        if image.shape[axis] < side:
+            image = np.repeat(image, -(-side // image.shape[axis]), axis=axis)
+    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA))
+
+
+def _basis(size: int, frequencies: int) -> NDArray[np.float64]:
+    """Rows 1..frequencies of the DCT-II of `size` points, in units of 1/4096, without its norm."""
+    k, n = np.arange(1, frequencies + 1)[:, None], np.arange(size)
+    cosine: NDArray[np.float64] = np.rint(_COSINE_UNIT * np.cos(np.pi * (2 * n + 1) * k / (2 * size)))
+    return cosine
+
+
+def _pack(coefficients: NDArray[np.float64]) -> bytes:
+    return np.packbits((coefficients > 0).ravel(), bitorder="little").tobytes()

@@ -1,0 +1,80 @@
+"""The hash Measures: SHA-256 of bytes and pixels for exact duplicates, DCT-sign hashes for near ones."""
+
+import hashlib
+
+import pyarrow as pa
+
+from thresher.operators.base import Batch, Measure, Values, View
+from thresher.operators.dedupe.dct import PHASH_VERSION, dct_hash
+from thresher.operators.registry import operator
+from thresher.operators.views import decoder_versions
+from thresher.operators.views.margins import trim_box
+from thresher.operators.views.pixels import pixel_sha
+from thresher.schemas import Column
+
+_BYTES = View("bytes")
+_DECODED = View("decoded")
+_RGB = View("rgb", 512)
+
+
+@operator("hash.exact")
+class HashExact(Measure):
+    """SHA-256 of the file and of its pixels."""
+
+    views = (_BYTES, _DECODED)
+    cost = "4 ms for each megapixel, 1.1 ms for each MB"
+
+    def writes(self) -> list[Column]:
+        return [
+            Column("bytes_sha", pa.binary(32), "SHA-256", "of the file's bytes"),
+            Column(
+                "px_sha", pa.binary(32), "SHA-256", "of size and upright pixels, before colour management"
+            ),
+            Column("px_ver", pa.string(), "name", "the decoders; pixels compare only within one version"),
+        ]
+
+    def revision(self) -> str:
+        return decoder_versions()
+
+    def measure(self, batch: Batch) -> Values:
+        return Values(
+            {
+                "bytes_sha": [hashlib.sha256(data).digest() for data in batch.view(_BYTES)],
+                "px_sha": [pixel_sha(pixels) for pixels in batch.view(_DECODED)],
+                "px_ver": [decoder_versions()] * len(batch),
+            }
+        )
+
+
+@operator("hash.near")
+class HashNear(Measure):
+    """DCT-sign hashes of the picture without its uniform margins."""
+
+    views = (_RGB,)
+    source = "sign of DCT coefficients (Zauner 2010, with the sign in place of the median)"
+    cost = "0.5 ms for each image"
+
+    def writes(self) -> list[Column]:
+        return [
+            Column("phash", pa.uint64(), "bits", "signs of 8 x 8 DCT coefficients of the luma"),
+            Column("phash256", pa.binary(32), "bits", "signs of 16 x 16 DCT coefficients of the luma"),
+            Column("tiny_rgb", pa.binary(48), "levels", "mean RGB of 4 x 4 fields, row by row"),
+            Column("ac_rms", pa.float32(), "levels", "strength of those coefficients; < 2 is flat", 0, 255),
+            Column("phash_ver", pa.string(), "name", "the hash function; hashes compare only within one"),
+        ]
+
+    def measure(self, batch: Batch) -> Values:
+        hashes = []
+        for rgb in batch.view(_RGB):
+            left, top, right, bottom = trim_box(rgb)
+            height, width = rgb.shape[:2]
+            hashes.append(dct_hash(rgb[top : height - bottom, left : width - right]))
+        return Values(
+            {
+                "phash": [h.phash for h in hashes],
+                "phash256": [h.phash256 for h in hashes],
+                "tiny_rgb": [h.tiny_rgb for h in hashes],
+                "ac_rms": [h.ac_rms for h in hashes],
+                "phash_ver": [PHASH_VERSION] * len(hashes),
+            }
+        )

@@ -1,0 +1,112 @@
+"""Export: the kept records as WebDataset shards with an index, shuffled by hash, read back and checked.
+
+Cost: the media's bytes are read once and written once; SHA-256 is taken while they pass. Memory of
+a task is one window of media (`shard.WINDOW`) and the narrow rows of one shard.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from thresher.operators.base import Context, Export, TableReader
+from thresher.operators.export import manifest
+from thresher.operators.export.params import ExportParams
+from thresher.operators.export.placement import Shard, bucket_names, plan_shards
+from thresher.operators.export.previous import Exported, open_previous
+from thresher.operators.export.records import measured_columns, record_schema
+from thresher.operators.export.rows import Scatter, partition_of
+from thresher.operators.export.shard import ShardMaker
+from thresher.operators.registry import operator
+from thresher.operators.shuffle import read_partition
+from thresher.schemas import UsageError
+
+PARTITIONS = 1024
+"""At most so many slices in each run of the first pass; beyond, adjacent shards share one."""
+
+__all__ = ["ExportParams", "ShardExport"]
+
+
+@operator("export")
+class ShardExport(Export):
+    """WebDataset shards, `index.parquet`, `wids.json` and last `dataset.json`."""
+
+    params_model = ExportParams
+    reads = ("width", "height", "format", "bytes", "bytes_sha")
+    source = "ours; the tar convention of webdataset"
+
+    def export(
+        self, table: TableReader, context: Context, target: str, identity: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """See `Export`. `identity["previous"]`: folder of the export that `placement: append` grows.
+
+        The summary holds `records`, `shards`, `bytes` of all tars and `buckets` (records of each).
+        Raises ThresherError if a medium changed or vanished since it was measured, if the disk is
+        full, and if `target` holds a finished export of something else.
+        """
+        folder = _local(target)
+        who = manifest.identity_of(identity, self.params, context.seed)
+        finished = manifest.read_finished(folder)
+        if finished:
+            manifest.refuse_other(finished, who, folder)
+            return dict(finished["counts"])
+        manifest.prepare(folder)
+        schema = record_schema(measured_columns(table.columns))
+        previous = open_previous(identity.get("previous")) if self.params.placement == "append" else None
+        if previous:
+            previous.check_schema(schema)
+        scatter = Scatter(
+            table, self.params, context.seed, previous.exported(context.scratch) if previous else Exported()
+        )
+        maker = ShardMaker(folder, manifest.digest(who), self.params, context.roots, context.spool)
+        generation = previous.generation if previous else 0
+        shards = self._plan(scatter, context, generation)
+        files = _write(shards, scatter, maker, context)
+        if previous:
+            files |= previous.link(folder)
+        return dict(manifest.finish(folder, who, generation, schema, shards, files)["counts"])
+
+    def _plan(self, scatter: Scatter, context: Context, generation: int) -> list[Shard]:
+        totals: dict[str, int] = {}
+        for part in context.runner.map(scatter.totals, scatter.table.parts):
+            for bucket, size in part.items():
+                totals[bucket] = totals.get(bucket, 0) + size
+        return plan_shards(totals, bucket_names(self.params), self.params.shard_size, generation)
+
+
+def _write(shards: Sequence[Shard], scatter: Scatter, maker: ShardMaker, context: Context) -> manifest.Files:
+    """Write every shard that is not finished yet; returns the `files` entries of all."""
+    files: manifest.Files = {}
+    missing = []
+    for number, shard in enumerate(shards):
+        done = maker.finished(shard)
+        if done:
+            files |= done
+        else:
+            missing.append(number)
+    if not missing:
+        return files
+    partitions = min(len(shards), PARTITIONS)
+    write = partial(scatter.write, shards=shards, partitions=partitions, folder=context.scratch)
+    runs = list(context.runner.map(write, scatter.table.parts))
+    gather = partial(_gather, shards=shards, partitions=partitions, runs=runs, maker=maker)
+    for made in context.runner.map(gather, missing):
+        files |= made
+    return files
+
+
+def _gather(
+    number: int, shards: Sequence[Shard], partitions: int, runs: Iterable[str], maker: ShardMaker
+) -> manifest.Files:
+    """Make one shard from its rows in all runs."""
+    group = partition_of(number, len(shards), partitions)
+    rows = read_partition([Path(run) for run in runs], group)
+    return maker.make(shards[number], rows.filter(pc.equal(rows["shard"], number)))
+
+
+def _local(target: str) -> Path:
+    if "://" in target and not target.startswith("file://"):
+        raise UsageError("exports go to local folders", where=target, mend="Copy the finished export there")
+    return Path(target.removeprefix("file://"))

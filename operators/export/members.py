@@ -1,0 +1,41 @@
+"""Names of the members that pass through from the input."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+
+from thresher.operators.export.tar import NAME_BYTES
+from thresher.schemas.ids import ID_BYTES
+from thresher.schemas.uris import quote_path
+
+_ROOM = NAME_BYTES - 2 * ID_BYTES - len(".")
+_OWN = ("json", "txt", "segments.json")
+
+
+def member_names(suffixes: Sequence[str], extension: str) -> list[str]:
+    """Name without key of each unknown member of a record whose image has `extension`.
+
+    A suffix keeps its text; `orig.` goes before one that Thresher writes itself or that occurs
+    twice (readers fold case, so case does not tell names apart), one that fits no tar header is cut.
+    """
+    taken = {*_OWN, extension}
+    names = []
+    for suffix in suffixes:
+        name = _safe(suffix)
+        while name.lower() in taken:
+            name = _cut(f"orig.{name}")
+        taken.add(name.lower())
+        names.append(f".{name}")
+    return names
+
+
+def _safe(suffix: str) -> str:
+    return _cut(quote_path(os.fsencode(suffix)).replace("/", "%2F").strip(".") or "bin")
+
+
+def _cut(name: str) -> str:
+    raw = name.encode()
+    if len(raw) <= _ROOM:
+        return name
+    digest = hashlib.blake2b(raw, digest_size=8).hexdigest()
+    return f"{digest}-{raw[len(digest) + 1 - _ROOM :].decode(errors='ignore')}"

@@ -1,0 +1,62 @@
+"""The JSON members of many records at once: the text of `schemas.sidecar.row_to_json`, column by column."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from thresher.schemas import Column, ThresherError
+from thresher.schemas.records import CATALOG_FIELDS, IMAGE, IMAGE_VERSION
+from thresher.schemas.sidecar import dumps, plain
+
+_NOT_MEASURED = {*IMAGE.names, *(f.name for f in CATALOG_FIELDS), "row"}
+
+
+def measured_columns(columns: Mapping[str, Column]) -> dict[str, Column]:
+    """The columns that operators added, by name: no head, nothing of the run's history."""
+    return {name: columns[name] for name in sorted(columns) if name not in _NOT_MEASURED}
+
+
+def record_schema(measured: Mapping[str, Column]) -> pa.Schema:
+    """Fields of the exported JSON: `schema_version`, the image record, its measured columns."""
+    version = pa.field("schema_version", pa.int32(), nullable=False)
+    return pa.schema([version, *IMAGE, *(column.field() for column in measured.values())])
+
+
+def records_json(table: pa.Table, schema: pa.Schema) -> list[str]:
+    """Canonical JSON of each row of `table`, which holds the fields of `schema` but its version.
+
+    Raises ThresherError naming record and column if a value is NaN or infinite.
+    """
+    names = [name for name in schema.names if name != "schema_version"]
+    columns = [_plain(table, schema.field(name)) for name in names]
+    version = {"schema_version": IMAGE_VERSION}
+    return [dumps(version | dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+
+
+def _plain(table: pa.Table, field: pa.Field) -> list[Any]:
+    """A column as JSON-ready values."""
+    values, dtype = table[field.name], field.type
+    if pa.types.is_integer(dtype) or pa.types.is_string(dtype) or pa.types.is_boolean(dtype):
+        return values.to_pylist()  # type: ignore[no-any-return]
+    if pa.types.is_float32(dtype) and not values.null_count:
+        numbers = values.to_numpy()
+        if np.isfinite(numbers).all():
+            return [float(str(number)) + 0.0 for number in numbers]
+    done = []
+    for row, value in enumerate(values.to_pylist()):
+        try:
+            done.append(plain(value, dtype))
+        except ValueError as error:
+            raise _refused(table, row, field.name, error) from error
+    return done
+
+
+def _refused(table: pa.Table, row: int, column: str, error: ValueError) -> ThresherError:
+    head = {name: table[name][row].as_py() for name in ("id", "source", "key")}
+    return ThresherError(
+        f"the column {column!r} of record {head['id'].hex()} cannot be written: {error}",
+        where=f"{head['source']}: {head['key']}",
+        mend="The operator that wrote this column must return null or a failure instead",
+    )

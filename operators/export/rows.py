@@ -1,0 +1,132 @@
+"""The first pass: everything that a shard needs of its records, scattered from parts to shards."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from thresher.operators.base import TableReader
+from thresher.operators.export.files import explain_full_disk
+from thresher.operators.export.images import target
+from thresher.operators.export.params import ExportParams
+from thresher.operators.export.placement import (
+    NARROW,
+    UNBUCKETED,
+    Shard,
+    bucket_names,
+    bucket_sizes,
+    buckets_of,
+    bytes_by_bucket,
+    id_matrix,
+    places,
+    shard_numbers,
+    source_bytes,
+)
+from thresher.operators.export.previous import Exported
+from thresher.operators.export.records import measured_columns, record_schema, records_json
+from thresher.operators.shuffle import write_run
+from thresher.schemas import Column
+from thresher.schemas.decisions import ID
+from thresher.schemas.index import INDEX
+from thresher.schemas.records import IMAGE, MEDIA
+
+INDEXED = ("scores", "bucket", "source", "synthetic", "sampling_weight", "dup_group", "licence", "bytes_sha")
+
+ROW = pa.schema(
+    [
+        pa.field("shard", pa.int32(), metadata={"meaning": "place in the list of shards"}),
+        pa.field("order", pa.uint64(), metadata={"meaning": "keyed hash that orders a shard"}),
+        pa.field("read", pa.int64(), metadata={"meaning": "bytes of all media together"}),
+        pa.field("id", ID),
+        pa.field("media", pa.list_(MEDIA)),
+        pa.field("text", pa.string()),
+        pa.field("record", pa.string(), metadata={"meaning": "the JSON member"}),
+        pa.field("width", pa.int32(), metadata={"meaning": "of the exported image"}),
+        pa.field("height", pa.int32()),
+        pa.field("extension", pa.string()),
+        pa.field("encode", pa.bool_(), metadata={"meaning": "false: original bytes"}),
+        *(INDEX.field(name) for name in INDEXED),
+    ]
+)
+"""A record on its way from its part to its shard."""
+
+_NEEDED = {*ROW.names, *INDEXED, "format"}
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """How the records of a table go to shards. Picklable: tasks run its methods on their own parts."""
+
+    table: TableReader
+    params: ExportParams
+    seed: int
+    exported: Exported
+    """Records of earlier generations, which are left out."""
+
+    def totals(self, part: int) -> dict[str, int]:
+        """Planned bytes of each bucket of one part."""
+        return bytes_by_bucket(self.exported.without(self.table.read(part, NARROW)), self.params)
+
+    def write(self, part: int, shards: Sequence[Shard], partitions: int, folder: Path) -> str:
+        """Write the part's records as one run with `partitions` groups of shards; returns its file."""
+        path = folder / f"part-{part:06d}.arrow"
+        rows = self.rows(part, shards)
+        groups = np.array([partition_of(s, len(shards), partitions) for s in range(len(shards))])
+        with explain_full_disk(path, rows.nbytes):
+            write_run(path, rows, groups[rows["shard"].to_numpy()], partitions)
+        return str(path)
+
+    def rows(self, part: int, shards: Sequence[Shard]) -> pa.Table:
+        """The part's records as `ROW`s."""
+        measured = measured_columns(self.table.columns)
+        names = list(dict.fromkeys([*IMAGE.names, *NARROW, *measured]))
+        table = self.exported.without(self.table.read(part, names))
+        buckets, every = buckets_of(table, self.params), bucket_names(self.params)
+        shuffle, order = places(id_matrix(table["id"]), self.seed)
+        base = {(s.bucket, s.of): i - s.number for i, s in enumerate(shards)}
+        count = {s.bucket: s.of for s in shards}
+        place = np.zeros(len(table), np.int32)
+        for b in np.unique(buckets):
+            mine, of = buckets == b, count[every[b]]
+            place[mine] = base[every[b], of] + shard_numbers(shuffle[mine], of)
+        made = list(self._made(table, buckets, measured))
+        columns: dict[str, Any] = {name: [row[name] for row in made] for name in ROW.names[3:]}
+        return pa.table({"shard": place, "order": order, "read": source_bytes(table)} | columns, schema=ROW)
+
+    def _made(
+        self, table: pa.Table, buckets: NDArray[np.int64], measured: Mapping[str, Column]
+    ) -> Iterator[dict[str, Any]]:
+        names, sizes = bucket_names(self.params), bucket_sizes(self.params)
+        scored = [name for name, column in measured.items() if column.numeric]
+        jsons = records_json(table, record_schema(measured))
+        narrow = table.select([name for name in table.column_names if name in {*_NEEDED, *scored}])
+        for b, record, row in zip(buckets, jsons, narrow.to_pylist(), strict=True):
+            goal = target(self.params, row["width"], row["height"], row["format"], sizes[b])
+            weight = row.get("sampling_weight")
+            yield {
+                "id": row["id"],
+                "media": row["media"],
+                "text": row["text"],
+                "record": record,
+                "width": goal.width,
+                "height": goal.height,
+                "extension": goal.extension,
+                "encode": goal.encode is not None,
+                "scores": [(name, float(row[name])) for name in scored if row[name] is not None],
+                "bucket": None if names[b] == UNBUCKETED else names[b],
+                "source": row["source"],
+                "synthetic": row["synthetic"],
+                "sampling_weight": 1.0 if weight is None else weight,
+                "dup_group": row.get("dup_group"),
+                "licence": row["licence"],
+                "bytes_sha": row["bytes_sha"],
+            }
+
+
+def partition_of(shard: int, shards: int, partitions: int) -> int:
+    """The slice of a run that holds a shard's rows; adjacent shards share one."""
+    return shard * partitions // shards

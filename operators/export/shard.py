@@ -1,0 +1,212 @@
+"""The second pass: one shard, its bytes fetched in source order, written in hash order, read back."""
+
+import hashlib
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from thresher.operators.export.files import atomic, explain_full_disk, write_whole
+from thresher.operators.export.images import Target, render
+from thresher.operators.export.members import member_names
+from thresher.operators.export.params import ExportParams, Reencode
+from thresher.operators.export.placement import Shard, id_matrix
+from thresher.operators.export.rows import INDEXED
+from thresher.operators.export.tar import END, Placed, TarWriter
+from thresher.operators.views.opener import MediaError, Opener
+from thresher.schemas import Media, ThresherError
+from thresher.schemas.ids import id_halves
+from thresher.schemas.index import INDEX
+from thresher.schemas.uris import split_fragment
+
+WINDOW = 64 << 20
+"""Bytes that are held at once: within it reads go by file and offset, writes by hash."""
+
+
+@dataclass(frozen=True)
+class ShardMaker:
+    """Writes shards of one export into `folder`."""
+
+    folder: Path
+    export: str
+    """Digest of the export's identity: a shard of another export is never taken for a finished one."""
+    params: ExportParams
+    roots: Mapping[str, str]
+    spool: str
+
+    def finished(self, shard: Shard) -> dict[str, dict[str, Any]] | None:
+        """What `make` returned when it wrote this shard, or None if it must be written."""
+        index, tar = self.folder / shard.index, self.folder / shard.tar
+        if not index.exists() or not tar.exists():
+            return None
+        data = index.read_bytes()
+        schema = pq.read_schema(pa.BufferReader(data))
+        facts = {k.decode(): v.decode() for k, v in (schema.metadata or {}).items()}
+        if facts.get("export") != self.export or facts.get("shard_bytes") != str(tar.stat().st_size):
+            return None
+        records = pq.read_metadata(pa.BufferReader(data)).num_rows
+        sha = hashlib.sha256(data).hexdigest()
+        return _entries(shard, records, facts["shard_sha256"], tar.stat().st_size, sha, len(data))
+
+    def make(self, shard: Shard, rows: pa.Table) -> dict[str, dict[str, Any]]:
+        """Write the shard of `rows` (`rows.ROW`) and then its index; returns their `files` entries."""
+        high, low = id_halves(id_matrix(rows["id"]))
+        rows = rows.take(pa.array(np.lexsort((low, high, rows["order"].to_numpy()))))
+        path = self.folder / shard.tar
+        lines: list[dict[str, Any]] = []
+        with explain_full_disk(path, _expected(rows)), atomic(path) as file:
+            writer = TarWriter(file)
+            for row, parts in self._fetch(rows):
+                names = sorted(parts)
+                placed = writer.add([(row["id"].hex() + name, parts[name]) for name in names])
+                lines.append(_line(row, shard, len(lines), names, placed))
+            sha = writer.finish()
+        _read_back(path, lines, writer.size)
+        facts = {"export": self.export, "shard_bytes": str(writer.size), "shard_sha256": sha}
+        data = _parquet(lines, facts)
+        index_sha = write_whole(self.folder / shard.index, data)
+        return _entries(shard, len(lines), sha, writer.size, index_sha, len(data))
+
+    def _fetch(self, rows: pa.Table) -> Iterator[tuple[dict[str, Any], dict[str, bytes]]]:
+        """Each row with its members (name without key -> data), in the rows' order."""
+        opener = Opener(self.roots, self.spool)
+        try:
+            for window in _windows(rows):
+                records = window.to_pylist()
+                data = self._read(records, opener)
+                for i, row in enumerate(records):
+                    yield row, self._members(row, data.pop(i))
+        finally:
+            opener.close()
+
+    def _read(self, records: list[dict[str, Any]], opener: Opener) -> dict[int, list[bytes]]:
+        """The bytes of every medium of each record, read by file and offset."""
+        wanted = [
+            (_source_order(row["source"], medium), i, m)
+            for i, row in enumerate(records)
+            for m, medium in enumerate(row["media"])
+        ]
+        data: dict[int, list[bytes]] = {i: [b""] * len(row["media"]) for i, row in enumerate(records)}
+        for _, i, m in sorted(wanted):
+            row = records[i]
+            medium = Media(**row["media"][m])
+            try:
+                data[i][m] = opener.read(row["source"], medium)
+            except MediaError as error:
+                raise self._lost(row, medium, f"cannot be read: {error}") from error
+        return data
+
+    def _members(self, row: dict[str, Any], data: list[bytes]) -> dict[str, bytes]:
+        media = [Media(**m) for m in row["media"]]
+        main = next(i for i, medium in enumerate(media) if medium.role == "image")
+        image = data[main]
+        if hashlib.sha256(image).digest() != row["bytes_sha"]:
+            raise self._lost(row, media[main], "has changed since it was measured")
+        if row["encode"]:
+            image = self._render(row, media[main], image)
+        own = {f".{row['extension']}": image, ".json": row["record"].encode()}
+        if row["text"]:
+            own[".txt"] = row["text"].encode()
+        extras = [i for i, medium in enumerate(media) if medium.role == "extra"]
+        names = member_names([media[i].format for i in extras], row["extension"])
+        return own | {name: data[i] for name, i in zip(names, extras, strict=True)}
+
+    def _render(self, row: dict[str, Any], medium: Media, image: bytes) -> bytes:
+        encode = self.params.reencode or Reencode(format=_FORMATS[row["extension"]])
+        try:
+            return render(image, Target(row["width"], row["height"], row["extension"], encode))
+        except MediaError as error:
+            raise self._lost(row, medium, f"cannot be decoded: {error}") from error
+
+    def _lost(self, row: dict[str, Any], medium: Media, what: str) -> ThresherError:
+        return ThresherError(
+            f"{what} (record {row['id'].hex()})",
+            where=f"{self.roots.get(row['source'], row['source']).rstrip('/')}/{medium.uri}",
+            mend="Run again: a changed file becomes a new version of its record, a vanished one leaves",
+        )
+
+
+_FORMATS: Any = {"jpg": "jpeg", "png": "png", "webp": "webp"}
+
+
+def _source_order(source: str, medium: Mapping[str, Any]) -> tuple[str, str, int]:
+    path, fragment = split_fragment(medium["uri"])
+    row = parse_qs(fragment).get("row", ["0"])[0]
+    return source, path, medium["offset"] or int(row)
+
+
+def _windows(rows: pa.Table) -> Iterator[pa.Table]:
+    """Slices of `rows` that need at most WINDOW bytes each, or hold one row."""
+    start, held = 0, 0
+    for i, size in enumerate(rows["read"].to_numpy()):
+        if held and held + size > WINDOW:
+            yield rows.slice(start, i - start)
+            start, held = i, 0
+        held += int(size)
+    if start < len(rows):
+        yield rows.slice(start)
+
+
+def _expected(rows: pa.Table) -> int:
+    return int(rows["read"].to_numpy().sum()) + rows.nbytes + len(END)
+
+
+def _line(
+    row: dict[str, Any], shard: Shard, ordinal: int, names: list[str], placed: Placed
+) -> dict[str, Any]:
+    """One row of the index."""
+    text = row["text"]
+    return {
+        "id": row["id"],
+        "key": row["id"].hex(),
+        "shard": shard.tar,
+        "ordinal": ordinal,
+        **placed._asdict(),
+        "members": names,
+        "widths": [row["width"]],
+        "heights": [row["height"]],
+        "n_images": 1,
+        "text_chars": [("txt", len(text))] if text else [],
+        "kinds": "cT" if text else "T",
+        "task": "image",
+        "group_id": row["id"],
+        **{name: row[name] for name in INDEXED},
+    }
+
+
+def _parquet(lines: list[dict[str, Any]], facts: Mapping[str, str]) -> bytes:
+    schema = INDEX.with_metadata({**(INDEX.metadata or {}), **facts})
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(lines, schema=schema), sink, compression="zstd")
+    return sink.getvalue().to_pybytes()
+
+
+def _read_back(path: Path, lines: list[dict[str, Any]], size: int) -> None:
+    """Check every record of a written shard against what was sent to the disk."""
+    with open(path, "rb", buffering=0) as file:
+        for line in lines:
+            if zlib.crc32(file.read(line["size"])) != line["crc32"]:
+                path.unlink()
+                raise ThresherError(
+                    f"the record {line['key']} at offset {line['offset']} does not read back as written",
+                    where=str(path),
+                    mend="Check the disk and the memory of this machine, then run again",
+                )
+        if file.read() != END or file.tell() != size:
+            path.unlink()
+            raise ThresherError("the archive's end does not read back", where=str(path), mend="Run again")
+
+
+def _entries(
+    shard: Shard, records: int, sha: str, size: int, index_sha: str, index_size: int
+) -> dict[str, dict[str, Any]]:
+    return {
+        shard.tar: {"sha256": sha, "bytes": size, "records": records},
+        shard.index: {"sha256": index_sha, "bytes": index_size, "records": records},
+    }

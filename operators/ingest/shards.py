@@ -1,0 +1,184 @@
+"""Scan tar shards: members that follow each other and share a stem are one record, as in WebDataset.
+
+The stem is the member's folder and its base name up to the first dot; the rest is the suffix.
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from thresher.operators.ingest.files import IMAGE_SUFFIXES, Root, printable
+from thresher.operators.ingest.inflate import GZIP_MAGIC, TooLarge, inflate
+from thresher.operators.ingest.rows import Rows, Unit
+from thresher.operators.ingest.sidecars import MAX_SIDECAR_BYTES, Sidecars
+from thresher.operators.ingest.tar import Break, Member, members
+from thresher.operators.views.opener import spool_name
+from thresher.schemas import Media, Reason
+
+SIDECAR_RANK = {"json": 0, "txt": 1, "caption": 2}
+"""Members that become `meta` and `text`; of two captions the lower rank is taken."""
+
+
+@dataclass
+class Group:
+    """The members of one record so far: lower-case suffix -> member, and the data of sidecars."""
+
+    stem: bytes
+    members: dict[str, Member] = field(default_factory=dict)
+    sidecars: dict[str, bytes] = field(default_factory=dict)
+
+    def images(self) -> list[str]:
+        """Suffixes of its images by rank: `jpg` and `0.jpg` before `mask.png`, then by name."""
+        found = [suffix for suffix in self.members if suffix.rpartition(".")[2] in IMAGE_SUFFIXES]
+        return sorted(found, key=lambda suffix: (not _main(suffix), suffix))
+
+    def consumes(self, suffix: str) -> bool:
+        """True for what goes into `text` and `meta`; a caption beside a txt does not."""
+        return suffix in self.sidecars and not (suffix == "caption" and "txt" in self.sidecars)
+
+
+def scan_shard(root: Root, source: str, unit: Unit, spool: str, rows: Rows) -> None:
+    """Enter the records of one tar or tar.gz; whatever is wrong with it becomes a failed row."""
+    try:
+        with root.open(unit.path) as file:
+            if file.read(len(GZIP_MAGIC)) != GZIP_MAGIC:
+                _Shard(unit, unit.uri, rows).scan(file)
+                return
+            file.seek(0)
+            target = os.path.join(spool, spool_name(source, unit.uri))
+            fault = inflate(file, unit, target)
+    except FileNotFoundError:
+        rows.fail(unit, unit.path, Reason.MISSING_SOURCE, f"{unit.uri} has vanished")
+        return
+    except TooLarge as error:
+        rows.fail(unit, unit.path, Reason.TOO_MANY_BYTES, f"{unit.uri} {error}")
+        return
+    with open(target, "rb") as plain:
+        _Shard(unit, unit.uri + "#tar", rows, fault).scan(plain)
+
+
+def split_name(name: bytes) -> tuple[bytes, str] | None:
+    """(stem, lower-case suffix) of a member; None for a name without a dot or a hidden one."""
+    folder, slash, base = name.rpartition(b"/")
+    stem, dot, suffix = base.partition(b".")
+    return (folder + slash + stem, printable(suffix).lower()) if stem and dot else None
+
+
+def unsafe(member: Member) -> str | None:
+    """Why a member must not be entered, or None. Names are never used as paths; this is for whoever
+    unpacks an export."""
+    if member.name.startswith(b"/"):
+        return "an absolute path"
+    if b".." in member.name.split(b"/"):
+        return "a path that leaves the archive"
+    if not (member.regular or member.sparse or member.silent):
+        return f"no plain file but a {_TYPES.get(member.type, 'member of unknown type')}"
+    return None
+
+
+_TYPES = {b"1": "hard link", b"2": "link", b"3": "device", b"4": "device", b"6": "pipe"}
+
+
+class _Shard:
+    """One archive on its way into rows."""
+
+    def __init__(self, unit: Unit, uri: str, rows: Rows, fault: str | None = None) -> None:
+        self._unit, self._uri, self._rows, self._fault = unit, uri, rows, fault
+        self._group: Group | None = None
+
+    def scan(self, file: BinaryIO) -> None:
+        try:
+            for member in members(file):
+                self._take(file, member)
+            self._finish()
+            if self._fault:
+                message = "all members up to there are entered"
+                raise Break(Reason.TRUNCATED_CONTAINER, file.seek(0, 2), message)
+        except Break as found:
+            self._break(found)
+        except OSError as error:
+            self._finish()
+            self._rows.fail(self._unit, self._unit.path, Reason.UNREADABLE, error.strerror or str(error))
+
+    def _take(self, file: BinaryIO, member: Member) -> None:
+        fault = unsafe(member)
+        if fault:
+            self._fail(member.name, Reason.UNSAFE_MEMBER, f"{printable(member.name)!r} is {fault}")
+        elif member.sparse:
+            message = f"{printable(member.name)!r} is sparse: its bytes are not in one piece"
+            self._fail(member.name, Reason.UNREADABLE, message)
+        elif not member.silent:
+            self._join(file, member)
+
+    def _join(self, file: BinaryIO, member: Member) -> None:
+        split = split_name(member.name)
+        if split is None:
+            message = f"{printable(member.name)!r} has no extension or is hidden: it belongs to no record"
+            self._fail(member.name, Reason.NOT_MEDIA, message)
+            return
+        stem, suffix = split
+        if self._group is None or self._group.stem != stem or suffix in self._group.members:
+            self._finish()
+            self._group = Group(stem)
+        self._group.members[suffix] = member
+        if suffix in SIDECAR_RANK:
+            file.seek(member.offset)
+            self._group.sidecars[suffix] = file.read(min(member.size, MAX_SIDECAR_BYTES + 1))
+
+    def _finish(self) -> None:
+        """Enter the record that has ended."""
+        group, self._group = self._group, None
+        if group is None:
+            return
+        images = group.images()
+        if not images:
+            names = ", ".join(printable(m.name) for m in group.members.values())
+            message = f"no image among {names}. Sort the archive by name if the members of a record lie apart"
+            self._fail(group.stem, Reason.NOT_MEDIA, message)
+            return
+        sidecars = _sidecars(group)
+        if also := [suffix for suffix in images[1:] if _main(suffix)]:
+            sidecars.notes.append(f"also holds the images {', '.join(also)}")
+        extra = [s for s in group.members if s != images[0] and not group.consumes(s)]
+        media = [self._medium("image", images[0], group.members[images[0]])]
+        media += [self._medium("extra", s, group.members[s]) for s in extra]
+        self._rows.add(
+            self._unit, self._key(group.stem), media, size=group.members[images[0]].size, **sidecars.fields()
+        )
+
+    def _break(self, found: Break) -> None:
+        """Enter what is whole, then one row that says where and why the rest is not."""
+        message, reason = found.message, found.reason
+        if self._group and not self._group.images():
+            message += f"; the image of {printable(self._group.stem)!r} is beyond"
+            self._group = None
+        self._finish()
+        if self._fault:
+            message = f"{self._fault}; {message}"
+            reason = Reason.CORRUPT if reason == Reason.EMPTY_FILE else reason
+        where = f"{self._unit.uri} at offset {found.offset}: {message}"
+        self._rows.fail(self._unit, self._unit.path + b"#%d" % found.offset, reason, where)
+
+    def _medium(self, role: str, suffix: str, member: Member) -> Media:
+        form = suffix.rpartition(".")[2] if role == "image" else suffix
+        return Media(role, self._uri, member.offset, member.size, form)
+
+    def _key(self, name: bytes) -> bytes:
+        return self._unit.path + b"//" + name
+
+    def _fail(self, name: bytes, reason: Reason, message: str) -> None:
+        self._rows.fail(self._unit, self._key(name), reason, f"{self._unit.uri}: {message}")
+
+
+def _main(suffix: str) -> bool:
+    """True for the suffix of a plain or numbered image: `jpg`, `0.jpg`."""
+    first, _, rest = suffix.partition(".")
+    return suffix in IMAGE_SUFFIXES or (first.isdigit() and rest in IMAGE_SUFFIXES)
+
+
+def _sidecars(group: Group) -> Sidecars:
+    found = Sidecars()
+    for suffix in sorted(group.sidecars, key=SIDECAR_RANK.__getitem__):
+        name = printable(group.members[suffix].name)
+        found.offer(suffix, name, group.sidecars[suffix])
+    return found

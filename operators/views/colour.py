@@ -1,0 +1,69 @@
+"""Colour management: ICC profiles to sRGB. A profile that cannot be used never fails its image."""
+
+import io
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageCms
+
+_SRGB = ImageCms.createProfile("sRGB")
+_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+
+
+class Profile(NamedTuple):
+    """A usable profile: its name, the mode of the pixels that it describes, the way to sRGB."""
+
+    name: str
+    mode: str
+    transform: Any
+    """None when the profile already is sRGB."""
+
+
+@lru_cache(maxsize=64)
+def read_profile(icc: bytes) -> Profile | None:
+    """The profile that these bytes hold, or None if they are corrupt or of another colour space."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        mode = _SPACES[profile.profile.xcolor_space]
+        name = (profile.profile.profile_description or "unnamed").strip("\x00 \n").replace("\x00", "")
+        transform = ImageCms.buildTransform(profile, _SRGB, mode, "RGB")
+    except (OSError, KeyError, ValueError, TypeError, ImageCms.PyCMSError):
+        return None
+    return Profile(name, mode, None if mode == "RGB" and _is_srgb(transform) else transform)
+
+
+def _is_srgb(transform: Any) -> bool:
+    """Whether it leaves a 9 x 9 x 9 grid of colours as they are, to one level."""
+    steps = np.linspace(0, 255, 9).astype(np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(27, 27, 3)
+    return bool(np.abs(_apply(grid, "RGB", transform).astype(int) - grid).max() <= 1)
+
+
+def _apply(pixels: np.ndarray, mode: str, transform: Any) -> np.ndarray:
+    image = Image.frombuffer(mode, pixels.shape[1::-1], pixels, "raw", mode, 0, 1)
+    return np.asarray(ImageCms.applyTransform(image, transform))
+
+
+def to_srgb(rgb: np.ndarray, cmyk: np.ndarray | None, icc: bytes | None) -> np.ndarray:
+    """sRGB over white, uint8 (h, w, 3), of decoded `rgb` (h, w, 3 or 4).
+
+    `cmyk` (h, w, 4): the same pixels before their plain conversion to RGB, if they were CMYK.
+    """
+    colours = np.ascontiguousarray(rgb[:, :, :3])
+    profile = read_profile(icc) if icc else None
+    if profile and profile.transform:
+        if profile.mode == "CMYK" and cmyk is not None:
+            colours = _apply(np.ascontiguousarray(cmyk), "CMYK", profile.transform)
+        elif profile.mode == "RGB" and cmyk is None:
+            colours = _apply(colours, "RGB", profile.transform)
+        elif profile.mode == "L" and cmyk is None:
+            colours = _apply(np.ascontiguousarray(colours[:, :, 0]), "L", profile.transform)
+    return over_white(colours, rgb[:, :, 3]) if rgb.shape[2] == 4 else colours
+
+
+def over_white(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """`colours` (h, w, 3) laid over white with `alpha` (h, w); all uint8."""
+    share = alpha[:, :, None].astype(np.uint16)
+    mixed = colours * share + 255 * (255 - share)
+    return ((mixed + 127) // 255).astype(np.uint8)

@@ -1,0 +1,58 @@
+"""`thresher`: commands, exit codes, and errors as one paragraph."""
+
+import sys
+from importlib.metadata import entry_points
+
+import click
+import typer
+
+from thresher.pipelines.cli.inspect import COMMANDS as LOOKING
+from thresher.pipelines.cli.pools import COMMANDS as POOLS
+from thresher.pipelines.cli.running import COMMANDS as RUNNING
+from thresher.schemas.errors import ThresherError
+
+app = typer.Typer(
+    help="Turn pools of raw images into deduplicated, filtered, verified training shards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for name, (command, example) in (RUNNING | LOOKING | POOLS).items():
+    app.command(name, epilog=f"Example: {example}")(command)
+
+
+def _plugins() -> None:
+    """Commands of other packages (entry points `thresher.commands`)."""
+    for point in entry_points(group="thresher.commands"):
+        app.command(point.name)(point.load())
+
+
+def main() -> None:
+    """Run a command and exit with its status."""
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        _plugins()
+        code = typer.main.get_command(app).main(arguments, prog_name="thresher", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except ThresherError as error:
+        if debug:
+            raise
+        print(f"thresher: {error}", file=sys.stderr)
+        sys.exit(error.code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        text = f"thresher: unexpected {type(error).__name__}: {error}. Run again with --debug to see where."
+        print(text, file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,45 @@
+"""Numbers and tables as plain text."""
+
+from collections.abc import Sequence
+
+from thresher.pipelines.view import StepCount
+
+
+def size_text(size: float) -> str:
+    """Bytes with a unit, decimal."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError
+
+
+def time_text(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def columns(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """Rows of text in aligned columns; `right` says which are numbers."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in rows
+    )
+
+
+def funnel_table(table: str, funnel: Sequence[StepCount]) -> str:
+    """in = kept + dropped + failed, step by step, with the most frequent reasons."""
+    rows = [[table, "in", "kept", "dropped", "failed", "why"]]
+    for step in funnel:
+        reasons = [f"{name} {count}" for name, count in step.reasons.items()]
+        why = ", ".join(reasons[:6]) + (f", {len(reasons) - 6} more" if len(reasons) > 6 else "")
+        numbers = [step.entered, step.kept, step.dropped, step.failed]
+        rows.append([step.label, *[f"{n:,}" for n in numbers], why])
+    return columns(rows, [False, True, True, True, True, False])

@@ -1,0 +1,135 @@
+"""A spawned process that does what may crash: it opens media, so that a segfault costs one record.
+
+The parent writes one JSON line for each request and reads one JSON line back. The child's own
+prints go to stderr.
+"""
+
+import base64
+import contextlib
+import dataclasses
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from thresher.schemas.errors import ThresherError
+
+
+class ChildDied(Exception):
+    """The child was killed or ended; `signal` is what killed it (0 if it exited)."""
+
+    def __init__(self, number: int, status: int) -> None:
+        self.signal = number
+        super().__init__(f"killed by signal {number}" if number else f"ended with status {status}")
+
+
+class Child:
+    """The parent's end. Starts on the first call; after `ChildDied` the next call starts another."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def call(self, request: dict[str, Any]) -> Any:
+        """The answer to one request. Raises ChildDied, or ThresherError as the child raised it."""
+        process = self._started()
+        assert process.stdin and process.stdout
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        if not line.endswith(b"\n"):
+            status = process.wait()
+            self._process = None
+            raise ChildDied(max(-status, 0), status)
+        answer = json.loads(line)
+        if "error" in answer:
+            raise ThresherError(answer["error"])
+        return answer["result"]
+
+    def run(self, fn: Callable[[Any], Any], item: Any) -> Any:
+        """`fn(item)` in the child."""
+        return self.call({"do": "call", "pickle": base64.b64encode(pickle.dumps((fn, item))).decode()})
+
+    def close(self) -> None:
+        """End the child."""
+        if self._process:
+            assert self._process.stdin
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self._process = None
+
+    def kill(self) -> None:
+        """End the child at once."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "thresher.pipelines.execute.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=os.environ
+                | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+                process_group=0,
+            )
+        return self._process
+
+
+def _serve() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    for line in sys.stdin.buffer:
+        try:
+            answer = {"result": _answer(json.loads(line))}
+        except ThresherError as error:
+            answer = {"error": str(error)}
+        except Exception as error:
+            import traceback
+
+            answer = {"error": f"{type(error).__name__}: {error}\n{traceback.format_exc()}"}
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+
+
+def _answer(request: dict[str, Any]) -> Any:
+    from thresher.pipelines.execute.task import PassTask, run_pass
+
+    if request["do"] == "call":
+        fn, item = pickle.loads(base64.b64decode(request["pickle"]))  # from our own parent alone
+        return fn(item)
+    if request["do"] == "pass":
+        return dataclasses.asdict(run_pass(PassTask.from_json(request["task"])))
+    if request["do"] == "open":
+        global _runner
+        from thresher.pipelines.execute.batches import BatchRunner
+        from thresher.pipelines.execute.task import read_inputs
+
+        task = PassTask.from_json(request["task"])
+        _runner = BatchRunner(task, read_inputs(task))
+        return None
+    tables = list(_runner.tables([request["offset"]]))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, tables[0].schema) as writer:
+        writer.write_table(tables[0])
+    return base64.b64encode(sink.getvalue()).decode()
+
+
+_runner: Any = None
+
+if __name__ == "__main__":
+    _serve()

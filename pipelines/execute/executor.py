@@ -1,0 +1,79 @@
+"""Where work runs: a spawned child on this machine (`--local`), or Ray. Same work, same results."""
+
+import dataclasses
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from thresher.pipelines.execute.child import Child, ChildDied
+from thresher.pipelines.execute.guarded import run_guarded
+from thresher.pipelines.execute.task import PassResult, PassTask
+from thresher.schemas.errors import ThresherError
+
+
+class Executor(Protocol):
+    """Runs passes and pieces of global steps."""
+
+    def passes(self, tasks: Iterable[PassTask]) -> Iterator[PassResult]:
+        """Run every task; results come as they end."""
+        ...
+
+    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """`fn(item)` for each item, in order (see `operators.base.Runner`)."""
+        ...
+
+    def close(self) -> None:
+        """End every process that was started."""
+        ...
+
+    def kill(self) -> None:
+        """The same, at once."""
+        ...
+
+
+class LocalExecutor:
+    """One child process, one piece of work after another."""
+
+    def __init__(self) -> None:
+        self._child = Child()
+
+    def passes(self, tasks: Iterable[PassTask]) -> Iterator[PassResult]:
+        for task in tasks:
+            try:
+                answer = self._child.call({"do": "pass", "task": dataclasses.asdict(task)})
+                yield PassResult.from_json(answer)
+            except ChildDied:
+                yield run_guarded(task)
+
+    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            if not _importable(fn):
+                yield fn(item)
+                continue
+            try:
+                yield self._child.run(fn, item)
+            except ChildDied as death:
+                raise ThresherError(
+                    f"a process of this step was {death}", mend="Run the same command again"
+                ) from death
+
+    def close(self) -> None:
+        self._child.close()
+
+    def kill(self) -> None:
+        self._child.kill()
+
+
+class InProcess:
+    """No process at all, for steps over small tables that open no media."""
+
+    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            yield fn(item)
+
+
+def _importable(fn: Callable[[Any], Any]) -> bool:
+    """False for functions of a module that a fresh process cannot import (a notebook's, a test's)."""
+    target = getattr(fn, "func", fn)
+    module = getattr(target, "__module__", "__main__")
+    return module != "__main__" and importlib.util.find_spec(module) is not None

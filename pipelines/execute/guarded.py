@@ -1,0 +1,89 @@
+"""Guarded mode: a part whose worker died is redone one record at a time in a child.
+
+A record that kills the child twice fails with `killed_worker`; one that runs out of time fails
+with `timeout`. The child goes on with the next record.
+"""
+
+import base64
+import dataclasses
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from thresher.operators.base import Failure
+from thresher.pipelines.execute.batches import state_columns
+from thresher.pipelines.execute.child import Child, ChildDied
+from thresher.pipelines.execute.task import PassResult, PassTask, StopFlag
+from thresher.pipelines.store.fragments import FAILED, NOT_COMPUTED, write_fragment
+from thresher.schemas import Reason
+
+DEATHS = 2
+
+
+def run_guarded(task: PassTask) -> PassResult:
+    """As `run_pass`, but a record that kills the process costs that record alone."""
+    started = time.monotonic()
+    stop = StopFlag(task.run)
+    needed = task.needed()
+    offsets = task.offsets()
+    tables: list[pa.Table] = []
+    failed = 0
+    child = Child()
+    request = dataclasses.asdict(task)
+    opened = False
+    for offset in offsets:
+        if stop:
+            break
+        deaths = 0
+        while True:
+            try:
+                if not opened:
+                    child.call({"do": "open", "task": request})
+                    opened = True
+                answer = child.call({"do": "record", "offset": offset})
+                tables.append(pa.ipc.open_stream(base64.b64decode(answer)).read_all())
+                break
+            except ChildDied as death:
+                opened = False
+                deaths += 1
+                timed_out = death.signal in (signal.SIGPROF, signal.SIGALRM)
+                if timed_out or deaths == DEATHS:
+                    tables.append(_failed_row(task, offset, needed, _failure(death, timed_out, task)))
+                    failed += 1
+                    break
+    child.close()
+    files = []
+    if tables:
+        table = pa.concat_tables(tables, promote_options="default")
+        final = len(tables) == len(offsets)
+        files.append(write_fragment(Path(task.folder), task.part, task.part_rows, table, final))
+    seconds = time.monotonic() - started
+    stopped = len(tables) < len(offsets)
+    return PassResult(task.part, len(tables), seconds, files, stopped, failed, guarded=True)
+
+
+def _failure(death: ChildDied, timed_out: bool, task: PassTask) -> Failure:
+    if timed_out:
+        kind = "processor" if death.signal == signal.SIGPROF else "wall"
+        limit = task.cpu_s if death.signal == signal.SIGPROF else task.wall_s
+        return Failure(Reason.TIMEOUT, f"not done within {limit:g} s of {kind} time")
+    return Failure(Reason.KILLED_WORKER, f"the decoding process was {death}, twice")
+
+
+def _failed_row(
+    task: PassTask, offset: int, needed: dict[str, set[int] | None], failure: Failure
+) -> pa.Table:
+    fields: list[tuple[pa.Field, pa.Array]] = [
+        (pa.field("offset", pa.int32()), pa.array([offset], pa.int32()))
+    ]
+    for spec in task.operators:
+        rows = needed[spec.name]
+        wanted = rows is None or offset in rows
+        state = np.array([FAILED if wanted else NOT_COMPUTED], np.int8)
+        fields += state_columns(spec.name, state, {0: failure} if wanted else {}, 1)
+        for column in spec.build().writes():
+            fields.append((column.field(), pa.nulls(1, column.dtype)))
+    return pa.Table.from_arrays([a for _, a in fields], schema=pa.schema([f for f, _ in fields]))

@@ -1,0 +1,143 @@
+"""Ray execution: tasks over parts, a bounded number in flight, results as they end."""
+
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from thresher.pipelines.execute.guarded import run_guarded
+from thresher.pipelines.execute.task import PassResult, PassTask, run_pass
+from thresher.pipelines.recipe.profile import Profile
+from thresher.schemas.errors import ThresherError
+
+WINDOW = 2
+"""Tasks in flight for each worker: one runs, one waits."""
+LOST_TRIES = 5
+"""How often work is sent again after a node was lost."""
+
+
+class RayExecutor:
+    """Starts Ray on the first piece of work; joins a cluster only when RAY_ADDRESS or the profile says so."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._workers = profile.workers or os.cpu_count() or 1
+        self._session: Path | None = None
+        self._own = False
+        self._nodes = 0
+
+    def passes(self, tasks: Iterable[PassTask]) -> Iterator[PassResult]:
+        """Run every task; a task whose worker died is redone in guarded mode."""
+        ray = self._ray()
+        plain = ray.remote(num_cpus=1, max_retries=0)(run_pass)
+        guarded = ray.remote(num_cpus=1, max_retries=0)(run_guarded)
+        queue = iter(tasks)
+        flight: dict[Any, tuple[PassTask, bool, int]] = {}
+        while True:
+            while len(flight) < self._workers * WINDOW and (task := next(queue, None)):
+                flight[plain.remote(task)] = task, False, 0
+            if not flight:
+                return
+            ready, _ = ray.wait(list(flight), num_returns=1, timeout=5)
+            for ref in ready:
+                task, is_guarded, lost = flight.pop(ref)
+                try:
+                    yield ray.get(ref)
+                except ray.exceptions.RayTaskError as error:
+                    raise _cause(error) from None
+                except ray.exceptions.RayError:
+                    if self._lost_node() or is_guarded:
+                        lost += 1
+                    else:
+                        is_guarded = True
+                    if lost > LOST_TRIES:
+                        raise ThresherError(
+                            f"part {task.part} was lost {lost} times with its worker",
+                            f"table {task.table}",
+                            "Look at the node's memory and disk, then run again",
+                        ) from None
+                    flight[(guarded if is_guarded else plain).remote(task)] = task, is_guarded, lost
+
+    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """`fn(item)` for each item, in order; work lost with a node is sent again."""
+        ray = self._ray()
+        remote = ray.remote(num_cpus=1, max_retries=LOST_TRIES)(fn)
+        queue = iter(items)
+        flight: deque[Any] = deque()
+        while True:
+            while len(flight) < self._workers * WINDOW:
+                try:
+                    flight.append(remote.remote(next(queue)))
+                except StopIteration:
+                    break
+            if not flight:
+                return
+            try:
+                yield ray.get(flight.popleft())
+            except ray.exceptions.RayTaskError as error:
+                raise _cause(error) from None
+            except ray.exceptions.RayError as error:
+                raise ThresherError(
+                    f"a worker was lost: {type(error).__name__}", mend="Run the same command again"
+                ) from error
+
+    def close(self) -> None:
+        """Shut Ray down and remove the session folder that this start left."""
+        if self._session is None or not self._own:
+            return
+        import ray
+
+        ray.shutdown()
+        if self._session.name.startswith("session_"):
+            shutil.rmtree(self._session, ignore_errors=True)
+        self._session = None
+
+    def kill(self) -> None:
+        """Nothing to do: Ray's processes end with the driver."""
+
+    def _ray(self) -> Any:
+        import ray
+
+        if self._session is None:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            os.environ.setdefault("RAY_task_events_max_num_task_in_gcs", "1000")
+            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+            os.environ.setdefault("OMP_NUM_THREADS", "1")
+            self._own = not ray.is_initialized()
+            if self._own:
+                self._start(ray)
+            self._session = Path(ray._private.worker.global_worker.node.get_session_dir_path())
+            self._nodes = _alive(ray)
+        return ray
+
+    def _start(self, ray: Any) -> None:
+        address = self._profile.ray_address or os.environ.get("RAY_ADDRESS") or "local"
+        local: dict[str, Any] = {}
+        if address == "local":
+            local = {
+                "num_cpus": self._workers,
+                "object_store_memory": (self._profile.object_store_mb or 512) << 20,
+                "include_dashboard": False,
+                "_temp_dir": os.path.join(tempfile.gettempdir(), "ray"),
+            }
+        ray.init(address, log_to_driver=False, logging_level="ERROR", **local)
+
+    def _lost_node(self) -> bool:
+        """True when fewer nodes live than before: then no record is to blame."""
+        import ray
+
+        alive = _alive(ray)
+        lost, self._nodes = alive < self._nodes, alive
+        return lost
+
+
+def _alive(ray: Any) -> int:
+    return sum(1 for node in ray.nodes() if node["Alive"])
+
+
+def _cause(error: Any) -> Exception:
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, ThresherError) else ThresherError(str(error))

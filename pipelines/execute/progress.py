@@ -1,0 +1,121 @@
+"""What a user sees while a run works: a bar for each step, or plain lines when not a terminal."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+LINE_EVERY_S = 5.0
+
+
+class Step(Protocol):
+    """One step's progress. `worker_s` adds up the seconds that workers spent."""
+
+    worker_s: float
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def advance(self, records: float, seconds: float = 0.0) -> None: ...
+
+
+class Display:
+    """Makes a Step for each piece of work; `quiet` shows nothing."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._console = Console(stderr=True)
+
+    def step(self, title: str, total: int) -> "Step":
+        """A bar on a terminal, lines elsewhere."""
+        if self._quiet:
+            return _Silent()
+        return _Bar(self._console, title, total) if sys.stderr.isatty() else _Lines(title, total)
+
+
+class _Silent:
+    def __init__(self) -> None:
+        self.done = self.worker_s = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def advance(self, records: float, seconds: float = 0.0) -> None:
+        self.done += records
+        self.worker_s += seconds
+
+
+class _Lines(_Silent):
+    def __init__(self, title: str, total: int) -> None:
+        super().__init__()
+        self._title, self._total = title, total
+        self._started = self._shown = time.monotonic()
+
+    def advance(self, records: float, seconds: float = 0.0) -> None:
+        super().advance(records, seconds)
+        now = time.monotonic()
+        if now - self._shown >= LINE_EVERY_S:
+            self._shown = now
+            rate = self.done / (now - self._started)
+            left = (self._total - self.done) / rate if rate else 0
+            print(
+                f"{self._title}: {self.done:.0f} of {self._total}, {rate:.0f}/s, {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            took = time.monotonic() - self._started
+            print(f"{self._title}: {self._total} records, {took:.1f} s", file=sys.stderr, flush=True)
+
+
+class _Bar(_Silent):
+    def __init__(self, console: Console, title: str, total: int) -> None:
+        super().__init__()
+        self._progress = Progress(
+            TextColumn("{task.description:<32}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TaskProgressColumn(show_speed=True),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._task = self._progress.add_task(title, total=total)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def advance(self, records: float, seconds: float = 0.0) -> None:
+        super().advance(records, seconds)
+        self._progress.advance(self._task, records)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._progress.update(self._task, completed=self._progress.tasks[0].total)
+        self._progress.stop()

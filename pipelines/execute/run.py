@@ -1,0 +1,271 @@
+"""A whole run: lock, plan, every table, ledger and report."""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from thresher import __version__
+from thresher.operators.ingest import Source, resolve
+from thresher.pipelines.execute.executor import Executor, InProcess, LocalExecutor
+from thresher.pipelines.execute.lock import RunLock
+from thresher.pipelines.execute.progress import Display, Step
+from thresher.pipelines.execute.signals import Interrupted, Stopper
+from thresher.pipelines.execute.table import SMALL, Missing, TableRun
+from thresher.pipelines.ledger import write_ledger
+from thresher.pipelines.plan import Plan, compile_plan
+from thresher.pipelines.recipe import LoadedRecipe, Profile
+from thresher.pipelines.store.files import storage_error, write_bytes, write_json
+from thresher.pipelines.view import StepCount
+from thresher.schemas.errors import FieldError, ThresherError, UsageError
+
+SECONDS_PER_RECORD = 0.03
+"""A first guess for a pass over photographs, until the run has measured its own."""
+RAY_WORTH_S = 2.0
+"""Less estimated work than this does not start Ray."""
+
+
+@dataclass
+class TableSummary:
+    """What a run did to one table."""
+
+    name: str
+    funnel: list[StepCount]
+    computed: list[tuple[str, int]]
+    export: Path | None
+    problems: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class RunSummary:
+    """What a run did."""
+
+    folder: Path
+    tables: list[TableSummary]
+    seconds: float
+    report: Path | None = None
+
+
+class Run:
+    """One execution of a recipe in a run directory."""
+
+    def __init__(
+        self,
+        loaded: LoadedRecipe,
+        folder: Path,
+        profile: Profile | None = None,
+        *,
+        local: bool = False,
+        limit: int | None = None,
+        dry: bool = False,
+        quiet: bool = False,
+    ) -> None:
+        self.loaded, self.folder = loaded, folder.resolve()
+        self.profile = profile or Profile()
+        self.local, self.limit, self.dry = local, limit, dry
+        self.plan: Plan = compile_plan(loaded)
+        self._sources = {name: self._resolve(name) for name in self.plan.tables}
+        self._display = Display(quiet or dry)
+        self._executors: dict[bool, Executor] = {}
+        self._stopper = Stopper(self.folder, self._kill)
+        self._rate = _measured_rate(self.folder)
+        self.scratch = Path()
+        self.tables: list[TableRun] = []
+
+    def execute(self) -> RunSummary:
+        """Run what is missing. Raises ThresherError, or Interrupted after a signal."""
+        started = time.monotonic()
+        with RunLock(self.folder), self._stopper, self._scratch_folder():
+            try:
+                write_bytes(self.folder / "recipe.yaml", self.loaded.recipe.to_yaml().encode())
+                summaries = [self._table(name) for name in self.plan.tables]
+            except KeyboardInterrupt:
+                raise Interrupted from None
+            finally:
+                self._close()
+            self._save_plan()
+            report = self._report()
+        seconds = time.monotonic() - started
+        self.log("run", seconds=seconds, computed=sum(n for s in summaries for _, n in s.computed))
+        return RunSummary(self.folder, summaries, seconds, report)
+
+    def rehearse(self) -> list[TableRun]:
+        """In a dry run: find out what `execute` would compute, writing nothing."""
+        with self._scratch_folder():
+            for name, plan in self.plan.tables.items():
+                table = TableRun(self, plan, self._sources[name])
+                self.tables.append(table)
+                try:
+                    table.ingest()
+                    table.steps()
+                    table.export()
+                except Missing:
+                    continue
+        return self.tables
+
+    def _table(self, name: str) -> TableSummary:
+        table = TableRun(self, self.plan.tables[name], self._sources[name])
+        self.tables.append(table)
+        table.ingest()
+        self.stop_here()
+        self._save_plan()
+        table.steps()
+        write_ledger(table)
+        table.export()
+        self.stop_here()
+        return TableSummary(name, table.state.counts, table.computed, table.export_folder, table.problems)
+
+    def _resolve(self, table: str) -> list[Source]:
+        sources: list[Source] = []
+        for i, params in enumerate(self.loaded.recipe.tables[table].ingest):
+            try:
+                source = resolve(params, self.loaded.base)
+                if any(s.name == source.name for s in sources):
+                    raise FieldError(f"two sources are called {source.name!r}", ("name",), "Name one of them")
+            except FieldError as error:
+                place = self.loaded.locate(("tables", table, "ingest", i, *error.path))
+                raise UsageError(error.what, place, error.mend) from error
+            sources.append(source)
+        return sources
+
+    def _save_plan(self) -> None:
+        """`plan.json`: every default and fingerprint, and where each step's results are."""
+        plan = {"version": __version__} | self.plan.as_json()
+        for table in self.tables:
+            entry = plan["tables"][table.plan.name]
+            entry["roots"] = table.roots
+            entry["decisions"] = {k: str(v.relative_to(self.folder)) for k, v in table.decisions.items()}
+            entry["ledger"] = getattr(table, "ledger_folder", None)
+            entry["export"] = str(table.export_folder) if table.export_folder else None
+            entry["problems"] = table.problems
+        write_json(self.folder / "plan.json", plan)
+
+    def _report(self) -> Path:
+        from thresher.pipelines.report import write_report
+        from thresher.pipelines.runview import open_run
+
+        path = self.folder / "report.html"
+        with self._stopper.interruptible():
+            write_report(open_run(self.folder), path)
+        return path
+
+    # --- what tables use ----------------------------------------------------------------------
+
+    @property
+    def stopping(self) -> bool:
+        """True after a signal."""
+        return self._stopper.stopping
+
+    def stop_here(self) -> None:
+        """Raise Interrupted if a signal has come."""
+        if self.stopping:
+            raise Interrupted
+
+    def interruptible(self) -> AbstractContextManager[None]:
+        """For all-or-nothing work: a signal ends it at once."""
+        return self._stopper.interruptible()
+
+    def executor(self, rows: int) -> Executor:
+        """Ray, or a single child process when the work is small or `--local` was asked for."""
+        local = self.local or rows * self._rate < RAY_WORTH_S
+        if True in self._executors and not local and False not in self._executors:
+            self._executors[True].close()
+        if local not in self._executors:
+            if local:
+                self._executors[True] = LocalExecutor()
+            else:
+                from thresher.pipelines.execute.on_ray import RayExecutor
+
+                self._executors[False] = RayExecutor(self.profile)
+        return self._executors[local]
+
+    def runner(self, rows: int) -> Executor:
+        """Runs functions that open media, in other processes."""
+        return self.executor(rows)
+
+    def small_runner(self, rows: int) -> Any:
+        """Runs pieces of a Decide: in this process while the table is small."""
+        if self.dry or rows <= SMALL or self.local:
+            return InProcess()
+        return self.executor(rows)
+
+    @contextmanager
+    def step(self, table: str, label: str, rows: int) -> Iterator[Step]:
+        """Show a step's progress and log what it took."""
+        started = time.monotonic()
+        with self._display.step(f"{table}: {label}", rows) as step:
+            yield step
+        seconds = time.monotonic() - started
+        if not self.dry:
+            self.log(
+                "step", table=table, step=label, rows=rows, seconds=seconds, worker_seconds=step.worker_s
+            )
+
+    def log(self, event: str, **values: Any) -> None:
+        """One line of `metrics.jsonl`."""
+        line = {"time": round(time.time(), 3), "event": event} | {
+            k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()
+        }
+        text = json.dumps(line) + "\n"
+        try:
+            with open(self.folder / "metrics.jsonl", "a") as file:
+                file.write(text)
+        except OSError as error:
+            raise storage_error(error, self.folder / "metrics.jsonl", len(text)) from error
+
+    # --- processes ----------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        for executor in self._executors.values():
+            executor.close()
+        self._executors = {}
+
+    def _kill(self) -> None:
+        for executor in self._executors.values():
+            executor.kill()
+
+    @contextmanager
+    def _scratch_folder(self) -> Iterator[None]:
+        if self.dry:
+            self.scratch = Path(tempfile.mkdtemp(prefix="thresher-plan-"))
+        else:
+            self.scratch = self.folder / "scratch"
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            self.scratch.mkdir(parents=True)
+        try:
+            yield
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def _measured_rate(folder: Path) -> float:
+    """Worker seconds for a record, from the last big pass of this run; else a first guess."""
+    for line in reversed(_tail(folder / "metrics.jsonl")):
+        if line.get("event") == "step" and line.get("worker_seconds", 0) > 1 and line["rows"]:
+            return float(line["worker_seconds"] / line["rows"])
+    return SECONDS_PER_RECORD
+
+
+def _tail(path: Path, size: int = 1 << 16) -> list[dict[str, Any]]:
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
+
+
+__all__ = ["Interrupted", "Run", "RunSummary", "TableSummary", "ThresherError"]

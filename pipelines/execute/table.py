@@ -1,0 +1,450 @@
+"""One table's run: walks the chain of steps, computes what is missing, decides, exports."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from thresher.operators.base import Context, Decide, Export
+from thresher.operators.ingest import Source
+from thresher.pipelines.execute import ingest as ingesting
+from thresher.pipelines.execute.state import DROPPED, FAILED, TableState
+from thresher.pipelines.execute.task import OperatorSpec, PassTask, as_offsets
+from thresher.pipelines.plan.compile import CATALOG_COLUMNS, StepPlan, TablePlan, pass_name
+from thresher.pipelines.plan.fingerprint import combine, digest, live_digest
+from thresher.pipelines.store.catalog import Catalog
+from thresher.pipelines.store.files import FileInfo, read_json, read_table, write_json, write_table
+from thresher.pipelines.store.fragments import FAILED as STATE_FAILED
+from thresher.pipelines.store.fragments import NOT_COMPUTED, ColumnStore
+from thresher.pipelines.store.manifest import check_folder, part_name, write_manifest
+from thresher.pipelines.store.reader import RunTable, Writer
+from thresher.schemas.decisions import DECISION
+from thresher.schemas.errors import ThresherError
+from thresher.schemas.ids import keyed_hash
+from thresher.schemas.reasons import Reason
+
+if TYPE_CHECKING:
+    from thresher.pipelines.execute.run import Run
+
+SMALL = 200_000
+"""A global step over fewer rows runs in this process: starting workers would cost more."""
+
+
+class Missing(Exception):
+    """In a plan: nothing can be evaluated before new files have been entered."""
+
+
+class TableRun:
+    """Executes a TablePlan. `run.dry` computes nothing and writes nothing outside its scratch folder."""
+
+    def __init__(self, run: "Run", plan: TablePlan, sources: list[Source]) -> None:
+        self.run, self.plan, self.sources = run, plan, sources
+        self.catalog = Catalog(run.folder / "catalog" / plan.name)
+        self.store = ColumnStore(run.folder / "columns" / plan.name)
+        self.roots = {s.name: s.root for s in sources}
+        self.spool = run.folder / "media" / plan.name / "ingest"
+        self.decisions: dict[str, Path] = {}
+        """Decide label -> folder of its decisions."""
+        self.computed: list[tuple[str, int]] = []
+        """(step, rows) that this run computed, or in a plan would compute."""
+        self.problems: list[dict[str, Any]] = []
+        self.export_folder: Path | None = None
+        self.listed_bytes = 0
+        self.ledger_folder: str | None = None
+        self._staged: set[int] = set()
+        self._pending: set[str] = set()
+        """In a plan: steps that the run would compute, so that what reads them cannot be evaluated."""
+
+    presence: ingesting.Presence
+    beyond: np.ndarray
+    """Rows that `--limit` leaves out."""
+    state: TableState
+
+    # --- ingest -------------------------------------------------------------------------------
+
+    def ingest(self) -> None:
+        """Enter new records; set up the state of every row."""
+        self.catalog.check()
+        listed = ingesting.list_sources(self.sources)
+        self.problems = [p for one in listed for p in one.listing.problems]
+        self.listed_bytes = sum(int(pc.sum(one.listing.units["size"]).as_py() or 0) for one in listed)
+        known = ingesting.known_units(self.catalog)
+        new = sum(ingesting.new_units(one, known).num_rows for one in listed)
+        if new and self.run.dry:
+            self.computed.append(("ingest", new))
+            raise Missing("ingest")
+        if new:
+            with self.run.step(self.plan.name, "ingest", new) as step:
+                runner = self.run.runner(new)
+                self.spool.mkdir(parents=True, exist_ok=True)
+                size = self.run.loaded.recipe.part_size
+                entered = ingesting.enter(self.catalog, listed, known, size, runner, self.spool)
+                step.advance(new)
+            self.computed.append(("ingest", entered))
+            known = ingesting.known_units(self.catalog)
+        self.store.check(self.catalog.rows)
+        self._start(known, ingesting.presence(listed, known))
+
+    def _start(self, known: pa.Table, presence: ingesting.Presence) -> None:
+        self.presence = presence
+        self.beyond = np.zeros(known.num_rows, np.bool_)
+        halves = ingesting.halves(known)
+        self.state = TableState(self.catalog.starts, halves, known["version"].to_numpy())
+        before = np.ones(self.state.rows, np.bool_)
+        self.state.status[~presence.present] = FAILED
+        self.state.status[~presence.newest] = DROPPED
+        reasons: Counter[str] = Counter()
+        self._name(reasons, Reason.SUPERSEDED, ~presence.newest)
+        self._name(reasons, Reason.MISSING_SOURCE, presence.newest & ~presence.present)
+        for part in range(self.state.parts):
+            column = self.catalog.read(part, ["reason"])["reason"]
+            bad = column.is_valid().to_numpy() & self.state.part(self.state.live, part)
+            self.state.end(part, bad, FAILED)
+            reasons.update(column.filter(pa.array(bad)).to_pylist())
+        self._limit(reasons)
+        self.state.count("ingest", "ingest", before, +reasons)
+
+    def _name(self, reasons: Counter[str], reason: Reason, mask: np.ndarray) -> None:
+        if mask.any():
+            reasons[str(reason)] += int(mask.sum())
+
+    def _limit(self, reasons: Counter[str]) -> None:
+        """`--limit N`: only the N live records with the smallest keyed hash go on."""
+        limit, live = self.run.limit, np.flatnonzero(self.state.live)
+        if limit is None or len(live) <= limit:
+            return
+        hashes = keyed_hash(self.state.halves[0][live], "limit", self.run.loaded.recipe.seed)
+        beyond = live[np.lexsort((self.state.halves[0][live], hashes))[limit:]]
+        self.state.status[beyond] = DROPPED
+        self.beyond[beyond] = True
+        reasons[str(Reason.QUOTA)] += len(beyond)
+
+    # --- the chain ----------------------------------------------------------------------------
+
+    def steps(self) -> None:
+        """Run every step but the export, in order."""
+        for step in self.plan.steps:
+            if step.kind == "measure":
+                self._measure(step)
+            elif step.kind == "decide":
+                self._decide(step)
+
+    def digest(self) -> str:
+        """Digest of the records that are live now."""
+        return live_digest(self.state.halves, self.state.versions, self.state.live)
+
+    def _measure(self, step: StepPlan) -> None:
+        index = next(i for i, stage in enumerate(self.plan.stages) if step.label in stage)
+        if index not in self._staged:
+            self._staged.add(index)
+            self._compute([self.plan.step(label) for label in self.plan.stages[index]])
+        before = self.state.live
+        reasons: Counter[str] = Counter()
+        for part in range(self.state.parts):
+            live = self.state.part(before, part)
+            if not live.any():
+                continue
+            done = self.store.read(part, len(live), step.operator.name, step.fp, [])
+            self._complete(step, part, live & (done.state == NOT_COMPUTED))
+            failed = live & (done.state == STATE_FAILED)
+            if failed.any():
+                self.state.end(part, failed, FAILED)
+                reasons.update(pc.filter(done.reason, pa.array(failed)).to_pylist())
+        self.state.count(step.label, step.operator.name, before, reasons)
+
+    def _complete(self, step: StepPlan, part: int, lost: np.ndarray) -> None:
+        if lost.any() and step.label not in self._pending:
+            raise ThresherError(
+                f"{int(lost.sum())} records of part {part} have no result",
+                f"step {step.label}",
+                "Run the same command again: what is missing is computed",
+            )
+
+    def _compute(self, steps: list[StepPlan]) -> None:
+        """Bring the columns of one pass up to date for the rows that are live now."""
+        for _ in range(3):
+            needs = {part: need for part in range(self.state.parts) if (need := self._need(steps, part))}
+            if not needs:
+                return
+            rows = sum(_rows(need, self._part_rows(part)) for part, need in needs.items())
+            label = " + ".join(s.label for s in steps if any(s.operator.name in n for n in needs.values()))
+            if self.run.dry:
+                self.computed.append((label, rows))
+                self._pending |= {s.label for s in steps if any(s.operator.name in n for n in needs.values())}
+                return
+            self._run_pass(steps, needs, rows, label)
+
+    def _need(self, steps: list[StepPlan], part: int) -> dict[str, np.ndarray]:
+        """Operator name -> mask of live rows that it has not computed, where there are any."""
+        live = self.state.part(self.state.live, part)
+        if not live.any():
+            return {}
+        need = {}
+        for step in steps:
+            missing = live & self.store.missing(part, len(live), step.operator.name, step.fp)
+            missing &= ~self._blocked(step, part, len(live))
+            if missing.any():
+                need[step.operator.name] = missing
+        return need
+
+    def _blocked(self, step: StepPlan, part: int, rows: int) -> np.ndarray:
+        """Rows where a Measure that this one reads has failed: they end there, and are not asked again."""
+        blocked = np.zeros(rows, np.bool_)
+        for label in set(step.reads.values()):
+            writer = self.plan.step(label)
+            if writer.kind == "measure":
+                done = self.store.read(part, rows, writer.operator.name, writer.fp, [])
+                blocked |= done.state == STATE_FAILED
+        return blocked
+
+    def _part_rows(self, part: int) -> int:
+        return int(self.state.starts[part + 1] - self.state.starts[part])
+
+    def _run_pass(
+        self, steps: list[StepPlan], needs: dict[int, dict[str, np.ndarray]], rows: int, label: str
+    ) -> None:
+        profile = self.run.profile
+        touched: set[str] = set()
+
+        def tasks() -> Iterator[PassTask]:
+            for part, need in needs.items():
+                if self.run.stopping:
+                    return
+                specs = [self._spec(s) for s in steps if s.operator.name in need]
+                operators = {s.name: s.fp for s in specs}
+                folder = self.store.pass_folder(pass_name(operators), operators)
+                folder.create()
+                touched.add(folder.folder.name)
+                yield PassTask(
+                    run=str(self.run.folder),
+                    table=self.plan.name,
+                    part=part,
+                    part_rows=self._part_rows(part),
+                    folder=str(folder.folder),
+                    operators=specs,
+                    need={name: as_offsets(mask) for name, mask in need.items()},
+                    roots=self.roots,
+                    spool=str(self.spool),
+                    cpu_s=profile.record_cpu_s,
+                    wall_s=profile.record_wall_s,
+                    flush_s=profile.flush_s,
+                )
+
+        done = 0
+        with self.run.step(self.plan.name, label, rows) as step:
+            for result in self.run.executor(rows).passes(tasks()):
+                done += result.rows
+                step.advance(result.rows, result.seconds)
+        for folder in self.store.passes:
+            if folder.folder.name in touched:
+                folder.refresh()
+                folder.commit(self.catalog.rows)
+        self.computed.append((label, done))
+        self.run.stop_here()
+
+    def _spec(self, step: StepPlan) -> OperatorSpec:
+        reads = {}
+        for column, label in step.reads.items():
+            writer = self.plan.step(label)
+            reads[column] = (writer.operator.name, writer.fp)
+        params = step.operator.params.model_dump(mode="json")
+        return OperatorSpec(step.operator.name, step.fp, params, reads)
+
+    # --- global steps -------------------------------------------------------------------------
+
+    def _decide(self, step: StepPlan) -> None:
+        assert isinstance(step.operator, Decide)
+        before = self.state.live
+        fp = combine([step.fp, self.digest()])
+        folder = self.run.folder / "global" / self.plan.name / f"{step.label}@{fp}"
+        if read_json(folder / "facts.json") is None:
+            if self.run.dry:
+                self.computed.append((step.label, int(before.sum())))
+                if self._pending & self._ancestors(step):
+                    self._pending.add(step.label)
+                    self.state.count(step.label, step.operator.name, before, {})
+                    return
+                folder = self.run.scratch / f"{step.label}@{fp}"
+            self._run_decide(step, step.operator, folder)
+        self.decisions[step.label] = folder
+        self._apply(step, folder, before)
+
+    def _ancestors(self, step: StepPlan) -> set[str]:
+        """What the step's outcome hangs on: the steps that it reads, and the Decide steps before it."""
+        earlier = self.plan.steps[: self.plan.steps.index(step)]
+        return set(step.reads.values()) | {s.label for s in earlier if s.kind == "decide"}
+
+    def _run_decide(self, step: StepPlan, operator: Decide, folder: Path) -> None:
+        rows = int(self.state.live.sum())
+        with self.run.step(self.plan.name, step.label, rows) as progress, self.run.interruptible():
+            context = self._context(step.label, rows)
+            infos: list[FileInfo] = []
+            for part, table in operator.decide(self.reader(), context):
+                table = _declared(table, step)
+                infos.append(write_table(folder / part_name(part), table.sort_by("row")))
+                progress.advance(table.num_rows)
+            write_manifest(folder, infos)
+            write_json(folder / "facts.json", context.facts)
+            shutil.rmtree(context.scratch, ignore_errors=True)
+        if not self.run.dry:
+            self.computed.append((step.label, rows))
+
+    def _apply(self, step: StepPlan, folder: Path, before: np.ndarray) -> None:
+        """Take over a step's decisions, after checking that every live record has exactly one."""
+        present = check_folder(folder, step.label, [i.rows for i in check_rows(folder, step.label)])
+        reasons: Counter[str] = Counter()
+        for part in range(self.state.parts):
+            live = self.state.part(before, part)
+            if not live.any():
+                continue
+            name = part_name(part)
+            if name not in present:
+                raise _unbalanced(step, folder / name, int(live.sum()), 0)
+            decided = read_table(folder / name, ["row", "kept", "reason"])
+            offsets = (decided["row"].to_numpy() & np.uint64(0xFFFFFF)).astype(np.int64)
+            if not np.array_equal(np.sort(offsets), np.flatnonzero(live)):
+                raise _unbalanced(step, folder / name, int(live.sum()), decided.num_rows)
+            dropped = np.zeros(len(live), np.bool_)
+            dropped[offsets[~decided["kept"].to_numpy(zero_copy_only=False)]] = True
+            self.state.end(part, dropped, DROPPED)
+            reasons.update(decided["reason"].filter(pc.invert(decided["kept"])).to_pylist())
+        self.state.count(step.label, step.operator.name, before, reasons)
+
+    def reader(self, live: bool = True) -> RunTable:
+        """The table as a global step sees it: live rows, columns of the steps so far."""
+        writers: dict[str, Writer] = {}
+        columns = dict(CATALOG_COLUMNS)
+        for step in self.plan.steps:
+            if step.kind == "decide" and step.label not in self.decisions:
+                break
+            folder = str(self.decisions[step.label]) if step.kind == "decide" else ""
+            for column in step.columns:
+                columns[column.name] = column
+                writers[column.name] = Writer(step.operator.name, step.fp, folder)
+        path = ""
+        if live:
+            name = digest(["live", self.digest()])
+            path = str(self.run.scratch / f"{self.plan.name}-{name}.npy")
+            if not os.path.exists(path):
+                np.save(path, self.state.live)
+        return RunTable(str(self.run.folder), self.plan.name, columns, writers, path)
+
+    def _context(self, label: str, rows: int) -> Context:
+        scratch = self.run.scratch / self.plan.name / label
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        seed = self.run.loaded.recipe.seed
+        return Context(self.run.small_runner(rows), scratch, seed, label, self.roots, str(self.spool))
+
+    # --- export -------------------------------------------------------------------------------
+
+    def export(self) -> None:
+        """Write the shards, unless this very export exists."""
+        step = next((s for s in self.plan.steps if s.kind == "export"), None)
+        if step is None:
+            return
+        assert isinstance(step.operator, Export)
+        fp = combine([step.fp, self.digest()])
+        base = self._export_base(step)
+        target = base / fp
+        self.export_folder = target
+        if (target / "dataset.json").exists() and not self._pending:
+            if not self.run.dry:
+                _point(base / "latest", fp)
+            return
+        rows = int(self.state.live.sum())
+        if self.run.dry:
+            self.computed.append((step.label, rows))
+            return
+        previous = base / "latest"
+        identity = {
+            "recipe": self.run.loaded.recipe.name,
+            "table": self.plan.name,
+            "seed": self.run.loaded.recipe.seed,
+            "fingerprint": fp,
+            "records": rows,
+            "funnel": [[c.label, c.kept] for c in self.state.counts[1:]],
+            "steps": [
+                {
+                    "step": s.label,
+                    "operator": s.operator.name,
+                    "version": s.operator.version,
+                    "params": s.operator.params.model_dump(mode="json", exclude={"to"}),
+                    "fingerprint": s.fp,
+                }
+                for s in self.plan.steps
+            ],
+            "previous": str(previous.resolve()) if previous.exists() else None,
+        }
+        with self.run.step(self.plan.name, step.label, rows) as progress, self.run.interruptible():
+            context = self._context(step.label, rows)
+            runner = _Counting(self.run.executor(rows), progress, rows)
+            context = Context(runner, context.scratch, context.seed, step.label, self.roots, str(self.spool))
+            step.operator.export(self.reader(), context, str(target), identity)
+            shutil.rmtree(context.scratch, ignore_errors=True)
+        self.computed.append((step.label, rows))
+        _point(base / "latest", fp)
+
+    def _export_base(self, step: StepPlan) -> Path:
+        to = getattr(step.operator.params, "to", None)
+        if to is None:
+            return self.run.folder / "export" / self.plan.name
+        return Path(self.run.loaded.base / to)
+
+
+class _Counting:
+    """A Runner that shows how many of its pieces are done."""
+
+    def __init__(self, runner: Any, progress: Any, rows: int) -> None:
+        self._runner, self._progress, self._rows = runner, progress, rows
+
+    def map(self, fn: Any, items: Any) -> Iterator[Any]:
+        items = list(items)
+        for result in self._runner.map(fn, items):
+            self._progress.advance(self._rows / max(1, 2 * len(items)))
+            yield result
+
+
+def check_rows(folder: Path, step: str) -> list[FileInfo]:
+    """What the manifest of a finished global step says, by part number; gaps have 0 rows."""
+    from thresher.pipelines.store.manifest import parse_name, read_manifest
+
+    infos = {parse_name(name)[0]: info for name, info in read_manifest(folder).items()}
+    empty = FileInfo("", 0, 0, 0, 0)
+    return [infos.get(part, empty) for part in range(max(infos, default=-1) + 1)]
+
+
+def _declared(table: pa.Table, step: StepPlan) -> pa.Table:
+    """Decisions with exactly the declared columns and types."""
+    fields = [*DECISION, *(c.field() for c in step.columns)]
+    arrays = [table[f.name].cast(f.type) for f in fields]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _unbalanced(step: StepPlan, path: Path, live: int, decided: int) -> ThresherError:
+    return ThresherError(
+        f"{decided} of {live} records have a decision in {path}",
+        f"step {step.label}",
+        f"Delete the folder {path.parent} and run again: the step is decided anew",
+    )
+
+
+def _rows(need: dict[str, np.ndarray], part_rows: int) -> int:
+    mask = np.zeros(part_rows, np.bool_)
+    for rows in need.values():
+        mask |= rows
+    return int(mask.sum())
+
+
+def _point(link: Path, target: str) -> None:
+    """Replace a symbolic link atomically."""
+    temporary = link.with_name(f".latest.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    os.replace(temporary, link)

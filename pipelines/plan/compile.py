@@ -1,0 +1,226 @@
+"""A recipe becomes a plan: checked steps with fingerprints, and the passes that compute them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from thresher.operators.base import Export, Measure, Operator
+from thresher.operators.registry import get, writer_of
+from thresher.pipelines.plan.fingerprint import combine, operator_fingerprint
+from thresher.pipelines.recipe import LoadedRecipe
+from thresher.schemas import Column, FieldError, UsageError
+from thresher.schemas.decisions import ID
+from thresher.schemas.records import MEDIA
+
+Kind = Literal["measure", "decide", "export"]
+
+CATALOG_COLUMNS = {
+    c.name: c
+    for c in (
+        Column("id", ID, "", "16-byte id of (source, key)"),
+        Column("kind", pa.string(), "", "kind of record"),
+        Column("source", pa.string(), "", "name of the ingest entry"),
+        Column("key", pa.string(), "", "path relative to the source's root"),
+        Column("media", pa.list_(MEDIA), "", "addresses of the bytes"),
+        Column("parents", pa.list_(ID), "", "records it was made from"),
+        Column("synthetic", pa.bool_(), "", "pixels made by a machine"),
+        Column("licence", pa.string(), "", "SPDX name or `unknown`"),
+        Column("text", pa.string(), "", "caption from a sidecar"),
+        Column("meta", pa.string(), "", "JSON text from a sidecar"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """One operator of a table's chain."""
+
+    label: str
+    kind: Kind
+    operator: Operator
+    fp: str
+    """Of a Measure. Of a Decide or an Export: without the digest of its live rows."""
+    reads: dict[str, str]
+    """Column -> label of the step that writes it (catalog columns left out)."""
+    implied: bool = False
+    columns: tuple[Column, ...] = ()
+
+
+@dataclass
+class TablePlan:
+    """One table: its chain of steps, and which Measures run together."""
+
+    name: str
+    steps: list[StepPlan] = field(default_factory=list)
+    stages: list[list[str]] = field(default_factory=list)
+    """Labels of the Measures of each pass, in the order in which passes are needed."""
+
+    def step(self, label: str) -> StepPlan:
+        """The step called `label`."""
+        return next(s for s in self.steps if s.label == label)
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Every column of a record of this table."""
+        made = {c.name: c for s in self.steps for c in s.columns}
+        return CATALOG_COLUMNS | made
+
+    def writer(self, column: str) -> StepPlan | None:
+        """The step that writes a column; None for the catalog's own."""
+        return next((s for s in self.steps if any(c.name == column for c in s.columns)), None)
+
+
+@dataclass
+class Plan:
+    """The whole recipe, compiled."""
+
+    loaded: LoadedRecipe
+    tables: dict[str, TablePlan]
+
+    def as_json(self) -> dict[str, Any]:
+        """What `plan.json` shows: every default and every fingerprint."""
+        tables = {}
+        for name, table in self.tables.items():
+            steps = [
+                {
+                    "label": s.label,
+                    "operator": s.operator.name,
+                    "kind": s.kind,
+                    "version": s.operator.version,
+                    "params": s.operator.params.model_dump(mode="json"),
+                    "fingerprint": s.fp,
+                    "reads": sorted(s.operator.needs()),
+                    "writes": [c.name for c in s.columns],
+                    "implied": s.implied,
+                }
+                for s in table.steps
+            ]
+            tables[name] = {"steps": steps, "passes": table.stages}
+        return {"recipe": self.loaded.recipe.resolved(), "tables": tables}
+
+
+def compile_plan(loaded: LoadedRecipe) -> Plan:
+    """Check a recipe against its operators. Raises UsageError with file and line."""
+    recipe = loaded.recipe
+    tables = {name: _Chain(loaded, name, recipe.seed).build() for name in recipe.tables}
+    return Plan(loaded, tables)
+
+
+class _Chain:
+    """Builds one table's plan, step by step."""
+
+    def __init__(self, loaded: LoadedRecipe, table: str, seed: int) -> None:
+        self._loaded, self._seed = loaded, seed
+        self._plan = TablePlan(table)
+        self._available: dict[str, Column] = dict(CATALOG_COLUMNS)
+
+    def build(self) -> TablePlan:
+        table = self._loaded.recipe.tables[self._plan.name]
+        for i, step in enumerate(table.steps):
+            operator = get(step.op)(step.params)
+            if isinstance(operator, Export):
+                raise self._error("export is a key of the table, not a step", i, "Move it out of `steps`")
+            self._add(operator, step.label, i)
+        if table.export is not None:
+            self._add(get("export")(table.export), "export", None)
+        self._plan.stages = _stages(self._plan)
+        return self._plan
+
+    def _add(self, operator: Operator, label: str, index: int | None, implied: bool = False) -> None:
+        for name in operator.reads:
+            if name not in self._available:
+                self._imply(name, operator, index)
+        for name in operator.needs():
+            if name not in self._available and (maker := writer_of(name)):
+                raise self._error(
+                    f"step {label!r} reads the column {name!r}, which {maker!r} writes",
+                    index,
+                    f"Add `- {maker}` before this step",
+                )
+        try:
+            operator.check(self._available)
+        except FieldError as error:
+            raise self._loaded.located(error, self._plan.name, index) from error
+        columns = tuple(operator.writes())
+        for column in columns:
+            if column.name in self._available:
+                writer = self._plan.writer(column.name)
+                other = writer.label if writer else "ingest"
+                raise self._error(
+                    f"steps {other!r} and {label!r} both write the column {column.name!r}",
+                    index,
+                    "Remove one of them",
+                )
+        reads = {c: s.label for c in operator.needs() if (s := self._plan.writer(c))}
+        fps = {c: self._plan.step(label).fp for c, label in reads.items()}
+        kind: Kind = "measure" if isinstance(operator, Measure) else "decide"
+        if isinstance(operator, Export):
+            kind = "export"
+            fps = {c.name: s.fp for s in self._plan.steps for c in s.columns}
+        fp = operator_fingerprint(operator, fps, None if kind == "measure" else self._seed)
+        self._plan.steps.append(StepPlan(label, kind, operator, fp, reads, implied, columns))
+        self._available |= {c.name: c for c in columns}
+
+    def _imply(self, column: str, operator: Operator, index: int | None) -> None:
+        writer = writer_of(column)
+        if writer is None or not issubclass(get(writer), Measure):
+            raise self._error(
+                f"{operator.name!r} reads the column {column!r}, which no earlier step writes",
+                index,
+                f"Add `- {writer}` before it" if writer else "Install the package that provides it",
+            )
+        self._add(get(writer)(), writer, index, implied=True)
+
+    def _error(self, what: str, index: int | None, mend: str) -> UsageError:
+        return self._loaded.located(FieldError(what, mend=mend), self._plan.name, index)
+
+
+def _stages(plan: TablePlan) -> list[list[str]]:
+    """Group Measures into passes. A CPU Measure joins the earliest pass that opens its views anyway
+    and comes after what it reads, also over a Decide between them; else the pass before it, else a
+    pass of its own."""
+    stages: list[list[str]] = []
+    place: dict[str, int] = {}
+    barrier = 0
+    for step in plan.steps:
+        if step.kind != "measure":
+            barrier = len(stages)
+            if step.kind == "decide":
+                place[step.label] = barrier
+            continue
+        operator = step.operator
+        assert isinstance(operator, Measure)
+        first = max((place[label] for label in step.reads.values()), default=0)
+        chosen = next((i for i in range(first, len(stages)) if _joins(plan, stages[i], operator)), None)
+        if chosen is None and len(stages) > max(barrier, first) and operator.movable:
+            chosen = len(stages) - 1 if _movable(plan, stages[-1]) else None
+        if chosen is None:
+            stages.append([])
+            chosen = len(stages) - 1
+        stages[chosen].append(step.label)
+        place[step.label] = chosen
+    return stages
+
+
+def _joins(plan: TablePlan, stage: list[str], operator: Measure) -> bool:
+    opened = {v.kind for label in stage for v in _measure(plan, label).views}
+    return operator.movable and _movable(plan, stage) and {v.kind for v in operator.views} <= opened
+
+
+def _movable(plan: TablePlan, stage: list[str]) -> bool:
+    return all(_measure(plan, label).movable for label in stage)
+
+
+def _measure(plan: TablePlan, label: str) -> Measure:
+    operator = plan.step(label).operator
+    assert isinstance(operator, Measure)
+    return operator
+
+
+def pass_name(operators: Mapping[str, str]) -> str:
+    """Folder of a pass, from its operators' names and fingerprints."""
+    names = "+".join(operators)
+    short = names if len(names) <= 80 else f"{names[:70]}+{len(operators)}"
+    return f"{short}@{combine(operators.values())}"

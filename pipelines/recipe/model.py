@@ -1,0 +1,193 @@
+"""The recipe as a model: tables, each with sources, steps and an export.
+
+YAML and Python build the identical model. A recipe built in Python raises `pydantic.ValidationError`;
+`load` turns the same faults into UsageError with file and line.
+"""
+
+import json
+import re
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, field_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+from ruamel.yaml import YAML
+
+from thresher.operators import registry
+from thresher.operators.base import Params
+from thresher.operators.ingest import IngestParams
+from thresher.schemas.errors import UsageError, nearest
+
+# Names of recipes, tables and steps become folder names of the run.
+NAME = r"^\w[\w.-]*$"
+Name = Annotated[str, Field(pattern=NAME, max_length=64)]
+RESERVED = ("ingest", "export")
+"""Keys of a table, which therefore name no step."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Step(_Model):
+    """One operator with its parameters; `label` is its name within the table."""
+
+    op: str
+    label: Name
+    params: SerializeAsAny[Params]
+
+    def written(self) -> dict[str, Any]:
+        """The step as a recipe writes it, with every default."""
+        label = {} if self.label == self.op else {"as": self.label}
+        return {self.op: label | self.params.model_dump(mode="json", by_alias=True)}
+
+
+def wrong(what: str, mend: str = "", at: tuple[str | int, ...] = (), **more: Any) -> ValidationError:
+    """A fault that validators raise: pydantic adds the way to it, `problems` tells it."""
+    error = PydanticCustomError("thresher", "{what}. {mend}", {"what": what, "mend": mend, **more})
+    return ValidationError.from_exception_data("recipe", [InitErrorDetails(type=error, loc=at, input=None)])
+
+
+def step_names() -> list[str]:
+    """Every operator that may stand in `steps`."""
+    return [name for name in registry.names() if name not in RESERVED]
+
+
+def operator_of(written: Any) -> tuple[str, Any]:
+    """(operator, its parameters) of a step: a name, or a mapping of one name to its parameters."""
+    if isinstance(written, str):
+        return written, {}
+    if isinstance(written, dict) and len(written) == 1:
+        op, params = next(iter(written.items()))
+        return op, {} if params is None else params
+    if isinstance(written, dict) and written:
+        names = ", ".join(map(repr, written))
+        raise wrong(
+            f"one step has {len(written)} keys: {names}",
+            "Start each step with `- `, and indent its parameters deeper than its name",
+        )
+    raise wrong(f"{written!r} is no step", "A step is an operator's name, or that name with its parameters")
+
+
+def _read_step(written: Any) -> Step:
+    if isinstance(written, Step):
+        return written
+    op, params = operator_of(written)
+    if op not in step_names():
+        beside = f"{op} is a key of the table: write it beside `steps`"
+        mend = beside if op in RESERVED else nearest(op, step_names())
+        raise wrong(f"there is no operator {op!r}", mend)
+    label: Any = op
+    if isinstance(params, dict) and "as" in params:
+        params = dict(params)
+        label = _read_label(params.pop("as"))
+    return Step(op=op, label=label, params=_read_params(op, params))
+
+
+def _read_label(label: Any) -> str:
+    if not isinstance(label, str) or not re.match(NAME, label) or label in RESERVED:
+        raise wrong(f"{label!r} cannot be a step's label", "Use letters, digits, `_`, `-` and `.`", ("as",))
+    return label
+
+
+def _read_params(op: str, params: Any) -> Params:
+    if params is not None and not isinstance(params, dict | Params):
+        raise wrong(
+            f"{op} takes a mapping of parameters, not {params!r}", f"Write `{op}: {{name: value}}`", (op,)
+        )
+    try:
+        return registry.get(op).params_model.model_validate({} if params is None else params)
+    except UsageError as error:
+        raise wrong(error.what, error.mend, getattr(error, "path", ())) from error
+
+
+def _read_export(written: Any) -> Params | None:
+    return None if written is None else _read_params("export", written)
+
+
+def _read_sources(written: Any) -> Any:
+    sources = written if isinstance(written, list) else [written]
+    for i, source in enumerate(sources):
+        if isinstance(source, dict) and "table" in source:
+            raise wrong(
+                f"a table cannot be made from the table {source['table']!r}",
+                "Name a source of files instead",
+                (i, "table"),
+            )
+    return sources
+
+
+class Table(_Model):
+    """The records of one kind under one name, from their sources to their shards."""
+
+    ingest: Annotated[list[IngestParams], BeforeValidator(_read_sources), Field(min_length=1)]
+    steps: list[Annotated[Step, BeforeValidator(_read_step)]] = []
+    export: Annotated[SerializeAsAny[Params] | None, BeforeValidator(_read_export)] = None
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _none_written(cls, steps: Any) -> Any:
+        return [] if steps is None else steps
+
+    @field_validator("steps")
+    @classmethod
+    def _one_label_each(cls, steps: list[Step]) -> list[Step]:
+        first: dict[str, int] = {}
+        for i, step in enumerate(steps):
+            if step.label in first:
+                raise wrong(
+                    f"two steps are called {step.label!r}",
+                    "Give one of them a label of its own, `as: NAME`",
+                    (i,),
+                    first=first[step.label],
+                )
+            first[step.label] = i
+        return steps
+
+    def written(self) -> dict[str, Any]:
+        """The table as a recipe writes it, with every default."""
+        return {
+            "ingest": [source.model_dump(mode="json", by_alias=True) for source in self.ingest],
+            "steps": [step.written() for step in self.steps],
+            "export": None if self.export is None else self.export.model_dump(mode="json", by_alias=True),
+        }
+
+
+class Recipe(_Model):
+    """What to build. `Recipe(thresher=1, name=..., tables={...})` equals the same thing in YAML."""
+
+    thresher: Literal[1] = Field(1, description="Version of the recipe format")
+    name: Name = Field(description="Names the run: its results go to runs/NAME unless told otherwise")
+    seed: int = Field(0, ge=0, lt=2**63, strict=True, description="All randomness derives from it")
+    part_size: int | None = Field(
+        None, gt=0, strict=True, description="Records in one part; chosen from the listing if left out"
+    )
+    tables: dict[Name, Table] = Field(min_length=1, description="Tables by name")
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Self:
+        """The recipe in a file, or the bundled one of that name. Raises UsageError with file and line."""
+        from thresher.pipelines.recipe.load import load
+
+        return cls.model_validate(load(path).recipe)
+
+    def resolved(self) -> dict[str, Any]:
+        """The recipe as plain data with every default written out; itself a recipe.
+
+        Equal recipes give equal data. The order of keys inside parameters has a meaning (`drop`
+        takes the first reason that holds), so a fingerprint must not sort them.
+        """
+        head = self.model_dump(mode="json", exclude={"tables"})
+        return head | {"tables": {name: table.written() for name, table in sorted(self.tables.items())}}
+
+    def to_yaml(self) -> str:
+        """`resolved()` as YAML text."""
+        plain, text = self.resolved(), StringIO()
+        yaml = YAML(typ="safe", pure=True)
+        yaml.default_flow_style, yaml.width = False, 4096
+        yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+        # Control characters are only written right where everything beyond ASCII is escaped.
+        yaml.allow_unicode = json.dumps(plain, ensure_ascii=False).isprintable()
+        yaml.dump(plain, text)
+        return text.getvalue()

@@ -1,0 +1,40 @@
+"""Profiles: the resources of a machine. They never change a result."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from thresher.pipelines.recipe.document import CONFIGS, find, read
+from thresher.pipelines.recipe.problems import known_keys, usage_error
+
+PROFILES = CONFIGS / "profiles"
+
+
+class Profile(BaseModel):
+    """What a run may use, and how long one record may take. The defaults suit a laptop."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    workers: int | None = Field(None, ge=1, description="worker processes; as many as CPUs if left out")
+    memory_mb: int | None = Field(
+        None, ge=256, description="most memory of one worker process, MiB; no limit if left out"
+    )
+    object_store_mb: int = Field(512, ge=80, description="Ray's shared memory on this machine, MiB")
+    record_cpu_s: float = Field(60, gt=0, description="CPU time that one record may take, s")
+    record_wall_s: float = Field(300, gt=0, description="time that one record may take, s")
+    flush_s: float = Field(60, gt=0, description="how often a slow pass writes what it has, s")
+    ray_address: str | None = Field(None, description="a running Ray cluster; a local one if left out")
+
+
+def load_profile(name: str | Path | None = None) -> Profile:
+    """The profile at a path, or the bundled one of that name; the defaults if none is named.
+
+    Raises UsageError with file and line.
+    """
+    if name is None:
+        return Profile()
+    document = read(find(name, PROFILES, "profile"))
+    try:
+        return Profile.model_validate(document.data)
+    except ValidationError as error:
+        raise usage_error(error, document, lambda keys: known_keys(Profile, keys)) from None

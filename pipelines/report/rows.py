@@ -1,0 +1,81 @@
+"""One part of a table as arrays: what every collector of the report reads."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from thresher.pipelines.view import RunView
+from thresher.schemas import ThresherError
+from thresher.schemas.ids import ID_BYTES, id_halves, keyed_hash
+
+KEPT, DROPPED_HERE, DROPPED_ELSEWHERE, FAILED = range(4)
+"""The four colours of a chart: `here` means that this very column decided."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The ledger and some columns of one part, row-aligned."""
+
+    part: int
+    ledger: pa.Table
+    values: pa.Table
+    ids: NDArray[np.uint8]
+    """Shape (n, 16)."""
+    rank: NDArray[np.uint64]
+    """Keyed hash of each id: the smallest are the sample."""
+    status: NDArray[np.uint8]
+    """Shape (n,): KEPT, DROPPED_ELSEWHERE or FAILED."""
+
+    def groups(self, column: str) -> NDArray[np.uint8]:
+        """The colour of each row in the chart of `column`."""
+        here = mask(pc.equal(self.ledger["column"], column)) & (self.status == DROPPED_ELSEWHERE)
+        return np.where(here, np.uint8(DROPPED_HERE), self.status)
+
+    def floats(self, column: str) -> NDArray[np.float64]:
+        """A numeric column as float64; NaN where null."""
+        array: NDArray[np.float64] = pc.cast(self.values[column], pa.float64(), safe=False).to_numpy()
+        return array
+
+
+def read(view: RunView, table: str, columns: Sequence[str]) -> Iterator[Rows]:
+    """Every part in turn. Raises ThresherError if ledger and columns disagree in length."""
+    for part in view.parts(table):
+        yield read_part(view, table, part, columns)
+
+
+def read_part(view: RunView, table: str, part: int, columns: Sequence[str]) -> Rows:
+    """One part. Raises ThresherError if ledger and columns disagree in length."""
+    ledger, values = view.ledger(table, part), view.values(table, part, columns)
+    if columns and ledger.num_rows != values.num_rows:
+        raise ThresherError(
+            f"the ledger has {ledger.num_rows} rows and the columns have {values.num_rows}",
+            f"table {table}, part {part}",
+            "Run the recipe again, which writes the ledger anew",
+        )
+    ids = id_array(ledger["id"])
+    status = np.full(ledger.num_rows, DROPPED_ELSEWHERE, np.uint8)
+    status[mask(pc.equal(ledger["status"], "kept"))] = KEPT
+    status[mask(pc.equal(ledger["status"], "failed"))] = FAILED
+    return Rows(part, ledger, values, ids, rank_of(ids), status)
+
+
+def mask(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """A boolean column; null counts as false."""
+    array: NDArray[np.bool_] = pc.fill_null(column, False).to_numpy().astype(bool, copy=False)
+    return array
+
+
+def id_array(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """Ids, none of them null, as bytes of shape (n, 16)."""
+    array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    flat = np.frombuffer(array.buffers()[1] or b"", np.uint8)
+    return flat[array.offset * ID_BYTES : (array.offset + len(array)) * ID_BYTES].reshape(-1, ID_BYTES)
+
+
+def rank_of(ids: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """The order in which the report samples records."""
+    return keyed_hash(id_halves(ids)[0], "report", 0)

@@ -1,0 +1,111 @@
+"""The two passes over a table: ranges and samples first, then exact counts and the keepers' places."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from thresher.pipelines.report.histograms import GROUPS, Histogram, Sketch, layout
+from thresher.pipelines.report.rows import DROPPED_ELSEWHERE, FAILED, KEPT, Rows, mask, read
+from thresher.pipelines.report.samples import DuplicateGroups, Smallest
+from thresher.pipelines.view import Bound, RunView
+from thresher.schemas import Column
+from thresher.schemas.records import CATALOG_FIELDS
+
+KEPT_SAMPLES, REASON_SAMPLES, EDGE_SAMPLES = 24, 12, 4
+DUPLICATE_GROUPS, GROUP_MEMBERS = 12, 5
+MOST_VALUES = 40
+"""A text column with more distinct values gets no chart."""
+
+NOT_CHARTED = {"id", "kind", "key", "media", "parents", "text", "meta"} | {f.name for f in CATALOG_FIELDS}
+
+
+class Survey:
+    """What two passes over one table found. Memory grows with columns and reasons, not with records."""
+
+    def __init__(self, view: RunView, table: str) -> None:
+        described = view.columns(table)
+        self.bounds = [b for b in view.bounds(table) if b.column in described]
+        self.sketches = {n: Sketch() for n, c in described.items() if _counts(c)}
+        self.values: dict[str, dict[str, list[int]] | None] = {
+            n: {} for n, c in described.items() if _labels(c)
+        }
+        self.histograms: dict[str, Histogram | None] = {}
+        self.samples = Smallest()
+        self.duplicates = DuplicateGroups(DUPLICATE_GROUPS, GROUP_MEMBERS)
+        self._first(view, table)
+        self._second(view, table, described)
+
+    def numeric_bounds(self) -> list[Bound]:
+        """The bounds of columns with a histogram."""
+        return [b for b in self.bounds if b.column in self.sketches]
+
+    def _first(self, view: RunView, table: str) -> None:
+        for rows in read(view, table, [*self.sketches, *self.values]):
+            for name, sketch in self.sketches.items():
+                sketch.add(rows.floats(name))
+            for name in self.values:
+                self._count_values(rows, name)
+            self._sample(rows)
+            for index, bound in enumerate(self.bounds):
+                if bound.column in self.sketches and bound.reason != "keep_anyway":
+                    self._edges(rows, index, bound)
+
+    def _second(self, view: RunView, table: str, described: Mapping[str, Column]) -> None:
+        for name, sketch in self.sketches.items():
+            at = [b.value for b in self.bounds if b.column == name]
+            self.histograms[name] = layout(sketch, at, pa.types.is_integer(described[name].dtype))
+        drawn = {n: h for n, h in self.histograms.items() if h is not None}
+        keepers = self.duplicates.keepers()
+        if not drawn and not keepers:
+            return
+        for rows in read(view, table, list(drawn)):
+            for name, histogram in drawn.items():
+                histogram.add(rows.floats(name), rows.groups(name))
+            self.duplicates.find_keepers(rows, keepers)
+
+    def _count_values(self, rows: Rows, name: str) -> None:
+        counts = self.values[name]
+        if counts is None:
+            return
+        column = pc.cast(rows.values[name], pa.string())
+        groups = rows.groups(name)
+        for value in pc.unique(column.drop_null()).to_pylist():
+            chosen = groups[mask(pc.equal(column, value))]
+            row = counts.setdefault(value, [0] * GROUPS)
+            counts[value] = (np.bincount(chosen, minlength=GROUPS) + row).tolist()
+            if len(counts) > MOST_VALUES:
+                self.values[name] = None
+                return
+
+    def _sample(self, rows: Rows) -> None:
+        self.samples.offer(("kept", ""), KEPT_SAMPLES, rows, rows.status == KEPT, rows.rank)
+        reasons = rows.ledger["reason"]
+        for reason in pc.unique(reasons.drop_null()).to_pylist():
+            held = mask(pc.equal(reasons, reason))
+            for name, status in (("dropped", DROPPED_ELSEWHERE), ("failed", FAILED)):
+                chosen = held & (rows.status == status)
+                self.samples.offer((name, reason), REASON_SAMPLES, rows, chosen, rows.rank)
+            self.duplicates.add(rows, reason, held & (rows.status == DROPPED_ELSEWHERE))
+
+    def _edges(self, rows: Rows, index: int, bound: Bound) -> None:
+        values = rows.floats(bound.column)
+        distance = np.abs(values - bound.value)
+        known = np.isfinite(values)
+        here = mask(pc.equal(rows.ledger["reason"], bound.reason)) & mask(
+            pc.equal(rows.ledger["step"], bound.step)
+        )
+        here &= mask(pc.equal(rows.ledger["column"], bound.column))
+        for side, chosen in (("dropped", here), ("kept", rows.status == KEPT)):
+            self.samples.offer((f"{side} near", index), EDGE_SAMPLES, rows, chosen & known, distance)
+
+
+def _counts(column: Column) -> bool:
+    """Unsigned 64-bit columns hold hashes and group numbers, which have no distribution."""
+    return column.numeric and column.name not in NOT_CHARTED and not pa.types.is_uint64(column.dtype)
+
+
+def _labels(column: Column) -> bool:
+    text = pa.types.is_string(column.dtype) or pa.types.is_boolean(column.dtype)
+    return text and column.name not in NOT_CHARTED

@@ -1,0 +1,79 @@
+"""The catalog of a table: heads in parts, row order fixed for ever, parts only appended."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from thresher.pipelines.store.files import FileInfo, read_table, write_table
+from thresher.pipelines.store.manifest import (
+    check_folder,
+    parse_name,
+    part_name,
+    read_manifest,
+    write_manifest,
+)
+from thresher.schemas.errors import ThresherError
+from thresher.schemas.records import catalog_schema
+
+PART_MIN, PART_MAX = 256, 4096
+
+
+def stored_schema(kind: str) -> pa.Schema:
+    """The catalog's row on disk: with `unit`, the uri of the file that holds the record."""
+    schema = catalog_schema(kind)
+    return schema.append(pa.field("unit", pa.string()))
+
+
+class Catalog:
+    """Committed parts of one table. A part that the manifest does not list was never committed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._infos = read_manifest(folder)
+
+    @property
+    def rows(self) -> list[int]:
+        """Rows of each part."""
+        by_part = sorted((parse_name(name)[0], info.rows) for name, info in self._infos.items())
+        return [rows for _, rows in by_part]
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Place of each part's first row in the table, and the table's length at the end (int64)."""
+        return np.concatenate([[0], np.cumsum(self.rows, dtype=np.int64)]).astype(np.int64)
+
+    def read(self, part: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Columns of one part, in part order."""
+        names = None if columns is None else list(columns)
+        return read_table(self.folder / part_name(part), names)
+
+    def check(self) -> None:
+        """Raise ThresherError when a committed part lost a row or vanished."""
+        present = check_folder(self.folder, "ingest", self.rows)
+        for name in self._infos:
+            if name not in present:
+                raise ThresherError(
+                    f"{self.folder / name} has vanished",
+                    "step ingest",
+                    "Restore it, or start again with another --run directory",
+                )
+
+    def append(self, tables: Sequence[pa.Table], part_size: int | None, kind: str) -> int:
+        """Commit new rows, one table for each source, as new parts; returns how many parts.
+
+        Rows must come in their final order. Nothing is visible before the manifest is replaced.
+        """
+        infos: list[FileInfo] = []
+        first = len(self._infos)
+        schema = stored_schema(kind)
+        for table in tables:
+            size = part_size or min(max(table.num_rows // 64, PART_MIN), PART_MAX)
+            for start in range(0, table.num_rows, size):
+                rows = table.slice(start, size).select(schema.names).cast(schema)
+                infos.append(write_table(self.folder / part_name(first + len(infos)), rows))
+        if infos:
+            self._infos |= {info.file: info for info in infos}
+            write_manifest(self.folder, self._infos.values())
+        return len(infos)

@@ -1,0 +1,113 @@
+"""Files of a run directory: whole or absent. Everything that a run writes goes through here."""
+
+import contextlib
+import errno
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from thresher.schemas.errors import ThresherError
+
+
+class FileInfo(NamedTuple):
+    """What a manifest remembers of a file."""
+
+    file: str
+    rows: int
+    bytes: int
+    mtime_ns: int
+    crc32: int
+
+
+def write_bytes(path: Path, data: bytes | pa.Buffer) -> None:
+    """Write under a temporary name, fsync, rename: a crash leaves the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise storage_error(error, path, len(data)) from error
+
+
+def storage_error(error: OSError, path: Path, size: int) -> ThresherError:
+    """An OSError while writing `size` bytes, in a user's words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ThresherError(
+            f"the disk is full: {size} more bytes are needed",
+            str(path),
+            "Make room and run the same command again; finished work is kept",
+        )
+    return ThresherError(f"cannot write: {error.strerror or error}", str(path), "Mend that and run again")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Indented JSON, atomically."""
+    write_bytes(path, (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Parsed JSON, or None if there is no such file."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def write_table(path: Path, table: pa.Table) -> FileInfo:
+    """One Parquet file, atomically."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    buffer = sink.getvalue()
+    write_bytes(path, buffer)
+    stat = path.stat()
+    return FileInfo(path.name, table.num_rows, stat.st_size, stat.st_mtime_ns, zlib.crc32(buffer))
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """A Parquet file's columns (those that it has), without dataset machinery."""
+    try:
+        with pq.ParquetFile(path) as file:
+            if columns is not None:
+                present = set(file.schema_arrow.names)
+                columns = [c for c in columns if c in present]
+            return file.read(columns=columns, use_threads=False)
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ThresherError(
+            f"cannot be read: {error}", str(path), "Delete that file; the next run computes it again"
+        ) from error
+
+
+def count_rows(path: Path) -> int:
+    """Rows of a Parquet file, from its footer."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ThresherError(
+            f"is no whole Parquet file: {error}",
+            str(path),
+            "Delete that file; the next run computes it again",
+        ) from error
+
+
+def crc_of(path: Path) -> int:
+    """zlib CRC-32 of the whole file."""
+    return zlib.crc32(path.read_bytes())
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Delete what a killed process left half-written."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,112 @@
+"""RunTable: the live records of a table, read part by part; what a Decide or an Export is given."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from thresher.pipelines.store.catalog import Catalog
+from thresher.pipelines.store.files import read_table
+from thresher.pipelines.store.fragments import ColumnStore
+from thresher.pipelines.store.manifest import part_name
+from thresher.schemas import Column
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Where a column is: a Measure's fragments, or the folder of a Decide step's decisions."""
+
+    operator: str
+    fp: str = ""
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """Picklable. `live` names a file of one bool for each row of the table; empty means all rows."""
+
+    run: str
+    table: str
+    columns: Mapping[str, Column]
+    writers: Mapping[str, Writer]
+    live: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without what it has cached."""
+        return RunTable, (self.run, self.table, dict(self.columns), dict(self.writers), self.live)
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        return Catalog(Path(self.run) / "catalog" / self.table)
+
+    @cached_property
+    def _store(self) -> ColumnStore:
+        return ColumnStore(Path(self.run) / "columns" / self.table)
+
+    @cached_property
+    def _mask(self) -> NDArray[np.bool_] | None:
+        return np.load(self.live, mmap_mode="r") if self.live else None
+
+    @cached_property
+    def parts(self) -> Sequence[int]:
+        """Numbers of the parts that have live rows, ascending."""
+        return [p for p in range(len(self._catalog.rows)) if self.mask(p).any()]
+
+    def mask(self, part: int) -> NDArray[np.bool_]:
+        """Which rows of a part are live."""
+        start, end = self._catalog.starts[part : part + 2]
+        if self._mask is None:
+            return np.ones(end - start, np.bool_)
+        return np.asarray(self._mask[start:end])
+
+    def read(self, part: int, columns: Sequence[str]) -> pa.Table:
+        """`row` and the named columns of the live rows of a part."""
+        live = self.mask(part)
+        rows = np.flatnonzero(live).astype(np.uint64) | np.uint64(part << 24)
+        table = self.read_all(part, [c for c in columns if c != "row"])
+        if not live.all():
+            table = table.filter(pa.array(live))
+        return table.add_column(0, pa.field("row", pa.uint64()), pa.array(rows))
+
+    def read_all(self, part: int, columns: Sequence[str]) -> pa.Table:
+        """The named columns of every row of a part, null where not computed."""
+        rows = self._catalog.rows[part]
+        arrays: dict[str, Any] = {}
+        inherent = [c for c in columns if c not in self.writers]
+        if inherent:
+            table = self._catalog.read(part, inherent)
+            arrays |= {c: table[c] for c in inherent}
+        by_writer: dict[Writer, list[str]] = {}
+        for column in columns:
+            if column in self.writers:
+                by_writer.setdefault(self.writers[column], []).append(column)
+        for writer, names in by_writer.items():
+            values = self._read_writer(writer, part, rows, names)
+            for name in names:
+                column = values[name]
+                dtype = self.columns[name].dtype
+                arrays[name] = column if column.type == dtype else column.cast(dtype)
+        if not columns:
+            return pa.table({"_": pa.nulls(rows)})
+        fields = [
+            self.columns[c].field() if c in self.writers else pa.field(c, arrays[c].type) for c in columns
+        ]
+        return pa.Table.from_arrays([arrays[c] for c in columns], schema=pa.schema(fields))
+
+    def _read_writer(self, writer: Writer, part: int, rows: int, names: list[str]) -> pa.Table:
+        if not writer.folder:
+            return self._store.read(part, rows, writer.operator, writer.fp, names).values
+        path = Path(writer.folder) / part_name(part)
+        if not path.exists():
+            return pa.table({n: pa.nulls(rows, self.columns[n].dtype) for n in names})
+        decided = read_table(path, ["row", *names])
+        index = np.full(rows, -1, np.int64)
+        index[(decided["row"].to_numpy() & np.uint64(0xFFFFFF)).astype(np.int64)] = np.arange(
+            decided.num_rows
+        )
+        return decided.select(names).take(pa.array(index, mask=index < 0))
