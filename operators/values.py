@@ -15,6 +15,8 @@ from thresher.operators.base import Failure
 from thresher.schemas import Column, Reason
 
 _Failures = dict[int, Failure]
+_FRACTIONS = (float, np.floating)
+_BOOLEANS = (bool, np.bool_)
 
 
 def to_array(values: Sequence[Any] | NDArray[Any], column: Column) -> tuple[pa.Array, _Failures]:
@@ -33,7 +35,7 @@ def to_array(values: Sequence[Any] | NDArray[Any], column: Column) -> tuple[pa.A
     array = _convert(rows, column.dtype, column)
     if _is_list(column.dtype):
         if pa.types.is_integer(array.values.type):
-            _refuse_fractions([x for row in rows if row is not None for x in row], column)
+            _refuse(_FRACTIONS, [x for row in rows if row is not None for x in row], column)
         return _check_elements(array, column)
     return array, failures
 
@@ -81,19 +83,21 @@ def _outside(values: NDArray[Any], column: Column) -> NDArray[np.bool_]:
 
 def _from_list(rows: list[Any], column: Column) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Python numbers as a wide numpy array, and which rows hold one."""
-    wide: pa.DataType = pa.float64()
-    if not pa.types.is_floating(column.dtype):
-        _refuse_fractions(rows, column)
+    if pa.types.is_floating(column.dtype):
+        _refuse(_BOOLEANS, rows, column)
+        wide: pa.DataType = pa.float64()
+    else:
+        _refuse(_BOOLEANS + _FRACTIONS, rows, column)
         wide = pa.uint64() if pa.types.is_uint64(column.dtype) else pa.int64()
     array = _convert(rows, wide, column)
     valid = np.asarray(pc.is_valid(array).to_numpy(zero_copy_only=False))
     return pc.fill_null(array, 0).to_numpy(zero_copy_only=False), valid
 
 
-def _refuse_fractions(values: Sequence[Any], column: Column) -> None:
-    """Arrow would cut fractions off without a word."""
+def _refuse(types: tuple[type, ...], values: Sequence[Any], column: Column) -> None:
+    """Arrow would cut fractions off, and take True for 1, without a word."""
     for value in values:
-        if isinstance(value, float | np.floating):
+        if isinstance(value, types):
             raise TypeError(
                 f"column {column.name!r} is declared {column.dtype}, but its operator gave {value!r}"
             )

@@ -98,6 +98,8 @@ class OpenRun:
             catalog = self.catalog(table)
             catalog.check()
             ColumnStore(self.folder / "columns" / table).check(catalog.rows)
+            for label, folder in self.decisions(table).items():
+                check_folder(folder, label)
             check_folder(self._ledger_folder(table), "ledger", catalog.rows)
 
     @cached_property

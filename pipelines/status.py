@@ -16,15 +16,17 @@ from thresher.pipelines.store.fragments import ColumnStore
 
 def status_of(run: Path) -> Iterator[str]:
     """Lines for a terminal."""
-    opened = open_run(run)
-    plan = read_json(run / "plan.json")
-    yield f"{opened.name}: {_driver(run)}"
-    rates = measured_rates(run)
-    for table in opened.tables():
-        if plan["tables"][table].get("ledger"):
+    plan = read_json(run / "log" / "running.json")
+    if plan is None:
+        opened = open_run(run)
+        yield f"{opened.name}: finished, {_driver(run)}"
+        for table in opened.tables():
             yield funnel_table(table, opened.funnel(table))
-            continue
-        yield columns(list(_progress(run, table, plan["tables"][table], rates)), [False, True, True, False])
+        return
+    yield f"{plan['recipe']['name']}: unfinished, {_driver(run)}"
+    rates = measured_rates(run)
+    for table, steps in plan["tables"].items():
+        yield columns(list(_progress(run, table, steps, rates)), [False, True, True, False])
 
 
 def _progress(run: Path, table: str, plan: dict[str, Any], rates: dict[str, float]) -> Iterator[list[str]]:

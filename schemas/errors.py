@@ -11,7 +11,7 @@ class ThresherError(Exception):
         parts = [where + ": " + what if where else what]
         if mend:
             parts.append(mend)
-        super().__init__(". ".join(p.rstrip(".") for p in parts) + ".")
+        super().__init__(" ".join(p if p.endswith(("?", ".")) else p + "." for p in parts))
 
 
 class UsageError(ThresherError):

@@ -94,16 +94,21 @@ class Scatter:
             mine, of = buckets == b, count[every[b]]
             place[mine] = base[every[b], of] + shard_numbers(shuffle[mine], of)
         made = list(self._made(table, buckets, measured))
-        columns: dict[str, Any] = {name: [row[name] for row in made] for name in ROW.names[3:]}
-        return pa.table({"shard": place, "order": order, "read": source_bytes(table)} | columns, schema=ROW)
+        whole = {
+            "shard": place,
+            "order": order,
+            "read": source_bytes(table),
+            "scores": _scores(table, measured),
+        }
+        each = {name: [row[name] for row in made] for name in ROW.names if name not in whole}
+        return pa.table(whole | each, schema=ROW)
 
     def _made(
         self, table: pa.Table, buckets: NDArray[np.int64], measured: Mapping[str, Column]
     ) -> Iterator[dict[str, Any]]:
         names, sizes = bucket_names(self.params), bucket_sizes(self.params)
-        scored = [name for name, column in measured.items() if column.numeric]
         jsons = records_json(table, record_schema(measured))
-        narrow = table.select([name for name in table.column_names if name in {*_NEEDED, *scored}])
+        narrow = table.select([name for name in table.column_names if name in _NEEDED])
         for b, record, row in zip(buckets, jsons, narrow.to_pylist(), strict=True):
             goal = target(self.params, row["width"], row["height"], row["format"], sizes[b])
             weight = row.get("sampling_weight")
@@ -116,7 +121,6 @@ class Scatter:
                 "height": goal.height,
                 "extension": goal.extension,
                 "encode": goal.encode is not None,
-                "scores": [(name, float(row[name])) for name in scored if row[name] is not None],
                 "bucket": None if names[b] == UNBUCKETED else names[b],
                 "source": row["source"],
                 "synthetic": row["synthetic"],
@@ -130,3 +134,17 @@ class Scatter:
 def partition_of(shard: int, shards: int, partitions: int) -> int:
     """The slice of a run that holds a shard's rows; adjacent shards share one."""
     return shard * partitions // shards
+
+
+def _scores(table: pa.Table, measured: Mapping[str, Column]) -> pa.MapArray:
+    """Every numeric column that a record has a value in, as float32."""
+    names = [name for name, column in measured.items() if column.numeric]
+    values = np.zeros((len(table), len(names)), np.float32)
+    there = np.zeros(values.shape, bool)
+    for i, name in enumerate(names):
+        column = table[name].combine_chunks().cast(pa.float32(), safe=False)
+        there[:, i] = column.is_valid().to_numpy(zero_copy_only=False)
+        values[:, i] = column.fill_null(0).to_numpy(zero_copy_only=False)
+    ends = np.concatenate([[0], there.sum(axis=1).cumsum()]).astype(np.int32)
+    keys = np.broadcast_to(np.array(names, object), values.shape)[there]
+    return pa.MapArray.from_arrays(ends, pa.array(keys, pa.string()), pa.array(values[there]))

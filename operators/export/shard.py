@@ -17,7 +17,7 @@ from thresher.operators.export.images import Target, render
 from thresher.operators.export.members import member_names
 from thresher.operators.export.params import ExportParams, Reencode
 from thresher.operators.export.placement import Shard, id_matrix
-from thresher.operators.export.rows import INDEXED
+from thresher.operators.export.rows import INDEXED, ROW
 from thresher.operators.export.tar import END, Placed, TarWriter
 from thresher.operators.views.opener import MediaError, Opener
 from thresher.schemas import Media, ThresherError
@@ -27,6 +27,8 @@ from thresher.schemas.uris import split_fragment
 
 WINDOW = 64 << 20
 """Bytes that are held at once: within it reads go by file and offset, writes by hash."""
+
+_FETCHED = [name for name in ROW.names if name not in INDEXED or name in ("source", "bytes_sha")]
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class ShardMaker:
             sha = writer.finish()
         _read_back(path, lines, writer.size)
         facts = {"export": self.export, "shard_bytes": str(writer.size), "shard_sha256": sha}
-        data = _parquet(lines, facts)
+        data = _parquet(lines, rows, facts)
         index_sha = write_whole(self.folder / shard.index, data)
         return _entries(shard, len(lines), sha, writer.size, index_sha, len(data))
 
@@ -78,7 +80,7 @@ class ShardMaker:
         opener = Opener(self.roots, self.spool)
         try:
             for window in _windows(rows):
-                records = window.to_pylist()
+                records = window.select(_FETCHED).to_pylist()
                 data = self._read(records, opener)
                 for i, row in enumerate(records):
                     yield row, self._members(row, data.pop(i))
@@ -176,14 +178,17 @@ def _line(
         "kinds": "cT" if text else "T",
         "task": "image",
         "group_id": row["id"],
-        **{name: row[name] for name in INDEXED},
     }
 
 
-def _parquet(lines: list[dict[str, Any]], facts: Mapping[str, str]) -> bytes:
+def _parquet(lines: list[dict[str, Any]], rows: pa.Table, facts: Mapping[str, str]) -> bytes:
+    columns = {
+        f.name: rows[f.name] if f.name in INDEXED else pa.array([line[f.name] for line in lines], f.type)
+        for f in INDEX
+    }
     schema = INDEX.with_metadata({**(INDEX.metadata or {}), **facts})
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(lines, schema=schema), sink, compression="zstd")
+    pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
     return sink.getvalue().to_pybytes()
 
 

@@ -48,9 +48,11 @@ class TarWriter:
             offsets.append(at + BLOCK)
             sizes.append(len(data))
             at += BLOCK + len(data) + len(pieces[-1])
-        whole = b"".join(pieces)
-        self._write(whole)
-        return Placed(start, len(whole), zlib.crc32(whole), offsets, sizes)
+        crc = 0
+        for piece in pieces:
+            self._write(piece)
+            crc = zlib.crc32(piece, crc)
+        return Placed(start, self.size - start, crc, offsets, sizes)
 
     def finish(self) -> str:
         """Write the end of the archive; returns the file's SHA-256 as hex."""

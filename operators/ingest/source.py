@@ -20,7 +20,7 @@ MAX_RANGE = 1_000_000
 """A brace range that names more files than this is taken for a slip."""
 
 _MAGIC = re.compile(r"[*?\[]")
-_BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")
+_BRACES = re.compile(r"\{(?:(\d{1,18})\.\.(\d{1,18})|([^{}]*,[^{}]*))\}")
 
 
 class IngestParams(Params):
@@ -104,26 +104,30 @@ def _expand(place: str, base: Path, path: tuple[str | int, ...]) -> list[str]:
     if "{" not in place or ("://" not in place and os.path.exists(_absolute(place, base))):
         return [place]
     found = [place]
-    while _BRACES.search(found[0]):
-        found = [filled for p in found for filled in _fill(p, path)]
-        if len(found) > MAX_RANGE:
+    while match := _BRACES.search(found[0]):
+        count = len(_choices(match, path))
+        if count * len(found) > MAX_RANGE:
             raise FieldError(f"{place!r} names more than {MAX_RANGE:,} files", path, "Shorten the range")
+        found = [filled for p in found for filled in _fill(p, path)]
     return found
 
 
 def _fill(place: str, path: tuple[str | int, ...]) -> Iterator[str]:
+    """`place` with each choice of its first braces."""
     match = _BRACES.search(place)
     assert match is not None
+    for choice in _choices(match, path):
+        text = choice if isinstance(choice, str) else f"{choice:0{len(match[1])}d}"
+        yield place[: match.start()] + text + place[match.end() :]
+
+
+def _choices(match: re.Match[str], path: tuple[str | int, ...]) -> Sequence[int | str]:
     if match[3] is not None:
-        values: Sequence[str] | Iterator[str] = match[3].split(",")
-    else:
-        first, last = int(match[1]), int(match[2])
-        if not 0 <= last - first < MAX_RANGE:
-            what = f"the range {match[0]} is empty or too long"
-            raise FieldError(what, path, "Write the smaller end first")
-        values = (f"{n:0{len(match[1])}d}" for n in range(first, last + 1))
-    for value in values:
-        yield place[: match.start()] + value + place[match.end() :]
+        return match[3].split(",")
+    numbers = range(int(match[1]), int(match[2]) + 1)
+    if not numbers:
+        raise FieldError(f"the range {match[0]} is empty", path, "Write the smaller end first")
+    return numbers
 
 
 def _folders(places: list[str], kind: Kind, path: tuple[str | int, ...]) -> list[str]:

@@ -42,9 +42,7 @@ class Quality(Measure):
         return Values({name: [row.get(name) for row in rows] for name in names}, failures)
 
 
-def measure_image(
-    header: Header, rgb: np.ndarray, native: np.ndarray, decoded: np.ndarray
-) -> dict[str, Any]:
+def measure_image(header: Header, rgb: np.ndarray, native: np.ndarray, decoded: np.ndarray) -> dict[str, Any]:
     """Every column's value for one image, from its views."""
     luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     native_luma = luma if native.shape == rgb.shape else cv2.cvtColor(native, cv2.COLOR_RGB2GRAY)

@@ -18,7 +18,9 @@ HEADER = [
     Column("icc", _S, "name", "the ICC profile's name; empty if there is none or it is corrupt"),
     Column("bit_depth", _I1, "bits", "bits for each channel in the file", 1, 32),
     Column("exif_orientation", _I1, "code", "EXIF orientation; 1 is upright", 1, 8),
-    Column("jpeg_quality", _I1, "quality", "JPEG quality by its quantisation tables; null if no JPEG", 1, 100),
+    Column(
+        "jpeg_quality", _I1, "quality", "JPEG quality by its quantisation tables; null if no JPEG", 1, 100
+    ),
     Column("bytes", _I8, "bytes", "size of the file", 1),
     Column("bpp", _F4, "bits/px", "bits of the file for each pixel; low is over-compressed", 0),
     Column("animated", _B, "flag", "has more than one frame; the first is measured"),
@@ -37,13 +39,17 @@ PIXELS = [
     Column("saturation", _F4, "share", "mean HSV saturation", 0, 1),
     Column("saturation_p99", _F4, "share", "99th percentile of the HSV saturation", 0, 1),
     Column("is_gray", _B, "flag", "99th percentile of the spread between channels below 6 levels"),
-    Column("colorfulness", _F4, "levels", "Hasler and Suesstrunk 2003; 0 is grey, above 80 very colourful", 0),
+    Column(
+        "colorfulness", _F4, "levels", "Hasler and Suesstrunk 2003; 0 is grey, above 80 very colourful", 0
+    ),
     Column("sharpness", _F4, "levels^2", "Laplacian variance at 256 px short side; low is blurred", 0),
     Column("focus", _F4, "ratio", "Laplacian over luma variance of the native centre crop", 0),
     Column("texture", _F4, "levels^2", "mean gradient energy", 0),
     Column("noise", _F4, "levels", "median diagonal Haar detail of the native centre crop / 0.6745", 0, 510),
     Column("blockiness", _F4, "ratio", "mean jump on the 8-px JPEG grid over that off it; 1 is none", 0),
-    Column("upscaled", _F4, "decades", "detail above 0.35 cycles/px below a 1/f^2 law; high is enlarged", 0, 6),
+    Column(
+        "upscaled", _F4, "decades", "detail above 0.35 cycles/px below a 1/f^2 law; high is enlarged", 0, 6
+    ),
     Column("jpeg_bpp", _F4, "bits/px", "size of a JPEG of quality 75 at 512 px; low is simple content", 0),
     Column("border", _F4, "share", "widest uniform side that ends in a straight step", 0, 0.5),
     Column("letterbox", pa.list_(_I4), "px", "uniform margin: left, top, right, bottom", 0),

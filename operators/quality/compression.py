@@ -59,22 +59,18 @@ def blockiness(crop: np.ndarray, x: int, y: int, width: int, height: int, orient
 def upscaled(crop: np.ndarray) -> float:
     """How far the finest detail lies below a natural spectrum, in decades (factors of ten), 0-6.
 
-    The energy above 0.35 cycles/px that a 1/f^2 law, fitted between 0.05 and 0.15, predicts over the
-    energy that is there: log10 of it, over Hann windows of the native centre crop, uint8 (h, w).
-    Photographs give 0.4 to 1.3, the same enlarged twice with a cubic filter 1.7 to 3.
+    log10 of the energy above 0.35 cycles/px that a 1/f^2 law, fitted between 0.05 and 0.15, predicts
+    over the energy that is there, in the central 256 px of the native crop, uint8 (h, w), under a
+    Hann window. 15 photographs give 0 to 1.3, enlarged twice (cubic) 1.7 to 2.3, measured.
     """
     side = min(_WINDOW, *crop.shape)
     if side < 32:
         return 0.0
-    weight, falloff, fitted, fine = _bands(side)
-    power = np.zeros(falloff.shape, np.float32)
-    for y in range(0, crop.shape[0] - side + 1, side):
-        for x in range(0, crop.shape[1] - side + 1, side):
-            window = crop[y : y + side, x : x + side].astype(np.float32)
-            real, imaginary = cv2.split(
-                cv2.dft((window - window.mean()) * weight, flags=cv2.DFT_COMPLEX_OUTPUT)
-            )
-            power += real * real + imaginary * imaginary
+    hann, falloff, fitted, fine = _bands(side)
+    top, left = (crop.shape[0] - side) // 2, (crop.shape[1] - side) // 2
+    window = crop[top : top + side, left : left + side].astype(np.float32)
+    spectrum = cv2.dft((window - window.mean()) * hann, flags=cv2.DFT_COMPLEX_OUTPUT)
+    power = cv2.transform(spectrum * spectrum, np.ones((1, 2), np.float32))
     predicted = float((power * fitted).sum(dtype=np.float64)) / float((falloff * fitted).sum())
     predicted *= float((falloff * fine).sum())
     found = float((power * fine).sum(dtype=np.float64))

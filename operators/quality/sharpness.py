@@ -5,7 +5,7 @@ import numpy as np
 
 SHORT_SIDE = 256
 """Sharpness is taken at this size, so that equal pictures of unequal size agree."""
-_PRE_REDUCED = 384
+_PRE_REDUCED = 512
 """A whole-number area reduction comes first and leaves a short side of at least this."""
 
 
@@ -13,20 +13,18 @@ def sharpness(luma: np.ndarray) -> float:
     """Variance of the 3 x 3 Laplacian at 256 px short side; uint8 (h, w) native luma -> levels^2.
 
     With f = 256 / short side (at most 1): a Gaussian of sigma sqrt((0.5 / f)^2 - 0.25), then a
-    bilinear reduction. A large picture is first reduced by a whole number k with an area filter,
-    whose variance (k^2 - 1) / 12 is taken off the Gaussian's.
+    bilinear reduction. A large picture is first reduced by a whole number with an area filter; the
+    same formula at the reduced size then also makes up for the blur of that filter.
     """
-    height, width = luma.shape
-    factor = min(1.0, SHORT_SIDE / min(height, width))
-    variance = (0.5 / factor) ** 2 - 0.25
-    k = max(1, min(height, width) // _PRE_REDUCED)
+    k = max(1, min(luma.shape) // _PRE_REDUCED)
     if k > 1:
-        whole = luma[: height // k * k, : width // k * k]
-        luma = cv2.resize(whole, (width // k, height // k), interpolation=cv2.INTER_AREA)
-        variance = (variance - (k * k - 1) / 12) / (k * k)
+        rows, cols = (side // k for side in luma.shape)
+        luma = cv2.resize(luma[: rows * k, : cols * k], (cols, rows), interpolation=cv2.INTER_AREA)
+    height, width = luma.shape
     small = luma.astype(np.float32)
+    factor = SHORT_SIDE / min(height, width)
     if factor < 1:
-        small = cv2.GaussianBlur(small, (0, 0), np.sqrt(variance))
+        small = cv2.GaussianBlur(small, (0, 0), np.sqrt((0.5 / factor) ** 2 - 0.25))
         size = max(1, round(width * factor)), max(1, round(height * factor))
         small = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
     return _variance(cv2.Laplacian(small, cv2.CV_32F, ksize=1))

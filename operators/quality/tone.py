@@ -41,9 +41,11 @@ def colour_values(rgb: np.ndarray) -> dict[str, Any]:
                                 sqrt(var rg + var yb) + 0.3 sqrt(mean rg^2 + mean yb^2)
     """
     red, green, blue = cv2.split(rgb)
-    spread = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
+    highest = cv2.max(cv2.max(red, green), blue)
+    spread = cv2.subtract(highest, cv2.min(cv2.min(red, green), blue))
     spreads = _histogram(spread)
-    saturation = _histogram(cv2.extractChannel(cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV), 1))
+    # Division by zero gives 0 for integers: black has no saturation.
+    saturation = _histogram(cv2.divide(spread, highest, scale=255))
     saturation = saturation / saturation.sum()
     return {
         "saturation": min(1.0, float(saturation @ np.arange(256)) / 255),

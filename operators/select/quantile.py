@@ -5,6 +5,7 @@ short integers, four for 64 bits. Counts only add up, so the result does not dep
 workers (sketches such as KLL and t-digest do depend on them).
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -49,7 +50,7 @@ class Threshold:
 
     def for_rows(self, by: pa.Array | None, rows: int) -> pa.Array:
         """The threshold of each row; `by` holds their categories."""
-        if by is None or self.categories is None or self.values is None:
+        if by is None or self.values is None or not len(self.values):
             return pa.repeat(self.value, rows)
         own = self.values.take(pc.index_in(by, value_set=self.categories))
         return pc.coalesce(own, self.value)
@@ -163,7 +164,7 @@ class _Search:
         self.sizes = sizes["count_sum"].to_numpy()
         self._category = np.repeat(np.arange(len(self.sizes)), len(self._qs))
         self._prefix = np.zeros(len(self._category), np.uint64)
-        ranks = [max(1, -int(-q * int(n) // 1)) for n in self.sizes for q in self._qs]
+        ranks = [max(1, math.ceil(q * int(n))) for n in self.sizes for q in self._qs]
         self._rank = np.array(ranks, np.int64)
 
     def _wanted(self) -> _Wanted | None:

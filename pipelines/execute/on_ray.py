@@ -64,13 +64,13 @@ class RayExecutor:
     def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """`fn(item)` for each item, in order; work lost with a node is sent again."""
         ray = self._ray()
-        remote = ray.remote(num_cpus=1, max_retries=LOST_TRIES)(fn)
+        remote = ray.remote(num_cpus=1, max_retries=LOST_TRIES)(_call)
         queue = iter(items)
         flight: deque[Any] = deque()
         while True:
             while len(flight) < self._workers * WINDOW:
                 try:
-                    flight.append(remote.remote(next(queue)))
+                    flight.append(remote.remote(fn, next(queue)))
                 except StopIteration:
                     break
             if not flight:
@@ -132,6 +132,10 @@ class RayExecutor:
         alive = _alive(ray)
         lost, self._nodes = alive < self._nodes, alive
         return lost
+
+
+def _call(fn: Callable[[Any], Any], item: Any) -> Any:
+    return fn(item)
 
 
 def _alive(ray: Any) -> int:

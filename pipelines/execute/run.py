@@ -21,7 +21,7 @@ from thresher.pipelines.execute.table import SMALL, Missing, TableRun
 from thresher.pipelines.ledger import write_ledger
 from thresher.pipelines.plan import Plan, compile_plan
 from thresher.pipelines.recipe import LoadedRecipe, Profile
-from thresher.pipelines.store.files import storage_error, write_bytes, write_json
+from thresher.pipelines.store.files import read_json, storage_error, write_bytes, write_json
 from thresher.pipelines.view import StepCount
 from thresher.schemas.errors import FieldError, ThresherError, UsageError
 
@@ -89,8 +89,8 @@ class Run:
                 raise Interrupted from None
             finally:
                 self._close()
-            self._save_plan()
             report = self._report()
+            self._save_plan()
         seconds = time.monotonic() - started
         self.log("run", seconds=seconds, computed=sum(n for s in summaries for _, n in s.computed))
         return RunSummary(self.folder, summaries, seconds, report)
@@ -114,7 +114,7 @@ class Run:
         self.tables.append(table)
         table.ingest()
         self.stop_here()
-        self._save_plan()
+        self._save_plan("log/running.json")
         table.steps()
         write_ledger(table)
         table.export()
@@ -134,8 +134,11 @@ class Run:
             sources.append(source)
         return sources
 
-    def _save_plan(self) -> None:
-        """`plan.json`: every default and fingerprint, and where each step's results are."""
+    def _save_plan(self, name: str = "plan.json") -> None:
+        """Every default and fingerprint, and where each step's results are.
+
+        `plan.json` always describes a finished run: until then its readers see the one before.
+        """
         plan = {"version": __version__} | self.plan.as_json()
         for table in self.tables:
             entry = plan["tables"][table.plan.name]
@@ -144,15 +147,23 @@ class Run:
             entry["ledger"] = getattr(table, "ledger_folder", None)
             entry["export"] = str(table.export_folder) if table.export_folder else None
             entry["problems"] = table.problems
-        write_json(self.folder / "plan.json", plan)
+        write_json(self.folder / name, plan)
+        if name == "plan.json":
+            (self.folder / "log" / "running.json").unlink(missing_ok=True)
 
     def _report(self) -> Path:
+        """Write the page, unless it shows this very result already."""
         from thresher.pipelines.report import write_report
         from thresher.pipelines.runview import open_run
 
         path = self.folder / "report.html"
-        with self._stopper.interruptible():
+        shown = {t.plan.name: [t.ledger_folder, str(t.export_folder), t.problems] for t in self.tables}
+        if path.exists() and read_json(self.folder / "log" / "report.json") == shown:
+            return path
+        self._save_plan()
+        with self.step("report", "page", 1), self._stopper.interruptible():
             write_report(open_run(self.folder), path)
+        write_json(self.folder / "log" / "report.json", shown)
         return path
 
     # --- what tables use ----------------------------------------------------------------------
@@ -171,9 +182,13 @@ class Run:
         """For all-or-nothing work: a signal ends it at once."""
         return self._stopper.interruptible()
 
+    def alone(self, rows: int) -> bool:
+        """True if one child process does it: `--local`, or too little work to start Ray for."""
+        return self.local or rows * self._rate < RAY_WORTH_S
+
     def executor(self, rows: int) -> Executor:
-        """Ray, or a single child process when the work is small or `--local` was asked for."""
-        local = self.local or rows * self._rate < RAY_WORTH_S
+        """Ray, or a single child process."""
+        local = self.alone(rows)
         if True in self._executors and not local and False not in self._executors:
             self._executors[True].close()
         if local not in self._executors:

@@ -297,7 +297,7 @@ class TableRun:
 
     def _apply(self, step: StepPlan, folder: Path, before: np.ndarray) -> None:
         """Take over a step's decisions, after checking that every live record has exactly one."""
-        present = check_folder(folder, step.label, [i.rows for i in check_rows(folder, step.label)])
+        present = check_folder(folder, step.label)
         reasons: Counter[str] = Counter()
         for part in range(self.state.parts):
             live = self.state.part(before, part)
@@ -409,15 +409,6 @@ class _Counting:
         for result in self._runner.map(fn, items):
             self._progress.advance(self._rows / max(1, 2 * len(items)))
             yield result
-
-
-def check_rows(folder: Path, step: str) -> list[FileInfo]:
-    """What the manifest of a finished global step says, by part number; gaps have 0 rows."""
-    from thresher.pipelines.store.manifest import parse_name, read_manifest
-
-    infos = {parse_name(name)[0]: info for name, info in read_manifest(folder).items()}
-    empty = FileInfo("", 0, 0, 0, 0)
-    return [infos.get(part, empty) for part in range(max(infos, default=-1) + 1)]
 
 
 def _declared(table: pa.Table, step: StepPlan) -> pa.Table:

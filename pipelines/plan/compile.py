@@ -132,14 +132,11 @@ class _Chain:
         for name in operator.reads:
             if name not in self._available:
                 self._imply(name, operator, index)
-        for name in operator.needs():
-            if name not in self._available and (maker := writer_of(name)):
-                raise self._error(
-                    f"step {label!r} reads the column {name!r}, which {maker!r} writes",
-                    index,
-                    f"Add `- {maker}` before this step",
-                )
         try:
+            for name in operator.needs():
+                if name not in self._available and (maker := writer_of(name)):
+                    what = f"step {label!r} reads the column {name!r}, which {maker!r} writes"
+                    raise FieldError(what, mend=f"Add `- {maker}` before this step")
             operator.check(self._available)
         except FieldError as error:
             raise self._loaded.located(error, self._plan.name, index) from error

@@ -37,8 +37,7 @@ def estimate(run: "Run", table: "TableRun", rates: dict[str, float]) -> float:
             if rate is None:
                 sampled = _sample(run, table) if sampled is None else sampled
                 rate = sampled
-            seconds += rows * rate / workers
-            seconds += START_S if rows * rate > 2 and not run.local else 0
+            seconds += rows * rate if run.alone(rows) else START_S + rows * rate / workers
         else:
             seconds += GLOBAL_S + rows * (rate if rate is not None else RECORD_S)
     return seconds + (RECORD_S * entered if entered else 0)

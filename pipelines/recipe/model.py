@@ -54,7 +54,7 @@ def step_names() -> list[str]:
     return [name for name in registry.names() if name not in RESERVED]
 
 
-def operator_of(written: Any) -> tuple[str, Any]:
+def _operator_of(written: Any) -> tuple[str, Any]:
     """(operator, its parameters) of a step: a name, or a mapping of one name to its parameters."""
     if isinstance(written, str):
         return written, {}
@@ -73,7 +73,7 @@ def operator_of(written: Any) -> tuple[str, Any]:
 def _read_step(written: Any) -> Step:
     if isinstance(written, Step):
         return written
-    op, params = operator_of(written)
+    op, params = _operator_of(written)
     if op not in step_names():
         beside = f"{op} is a key of the table: write it beside `steps`"
         mend = beside if op in RESERVED else nearest(op, step_names())
@@ -86,7 +86,7 @@ def _read_step(written: Any) -> Step:
 
 
 def _read_label(label: Any) -> str:
-    if not isinstance(label, str) or not re.match(NAME, label) or label in RESERVED:
+    if not isinstance(label, str) or not re.fullmatch(NAME, label) or label in RESERVED:
         raise wrong(f"{label!r} cannot be a step's label", "Use letters, digits, `_`, `-` and `.`", ("as",))
     return label
 

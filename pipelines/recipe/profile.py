@@ -16,9 +16,6 @@ class Profile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     workers: int | None = Field(None, ge=1, description="worker processes; as many as CPUs if left out")
-    memory_mb: int | None = Field(
-        None, ge=256, description="most memory of one worker process, MiB; no limit if left out"
-    )
     object_store_mb: int = Field(512, ge=80, description="Ray's shared memory on this machine, MiB")
     record_cpu_s: float = Field(60, gt=0, description="CPU time that one record may take, s")
     record_wall_s: float = Field(300, gt=0, description="time that one record may take, s")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from thresher.pipelines.report.histograms import Histogram
-from thresher.pipelines.report.numbers import number
+from thresher.pipelines.report.numbers import THIN, number
 from thresher.pipelines.report.rows import DROPPED_ELSEWHERE, DROPPED_HERE, FAILED, KEPT
 from thresher.pipelines.view import Bound
 
@@ -16,6 +16,9 @@ TOP, BOTTOM = 30, 130
 
 COLOURS = {KEPT: "kept", DROPPED_HERE: "here", DROPPED_ELSEWHERE: "dropped", FAILED: "failed"}
 """Colour classes, from the bottom of a stack to its top."""
+
+
+SIGNS = {"<=": "≤", ">=": "≥", "==": "=", "!=": "≠"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ def draw(histogram: Histogram, bounds: list[Bound]) -> Chart:
         span += " and less" if i == 0 and below else ""
         span += " and more" if i == len(totals) - 1 and above else ""
         tips.append((xs[i], xs[i + 1] - xs[i], f"{span}: {_counted(counts[:, i].tolist())}"))
-    return Chart(_paths(counts, xs, peak), tips, scale.ticks(), _lines(bounds, scale), peak, histogram.log)
+    return Chart(
+        _paths(counts, xs, peak), tips, _ticks(scale, histogram), _lines(bounds, scale), peak, histogram.log
+    )
 
 
 def bars(counts: dict[str, list[int]], most: int = 10) -> list[Bar]:
@@ -85,13 +90,25 @@ def bars(counts: dict[str, list[int]], most: int = 10) -> list[Bar]:
     ]
 
 
+def _ticks(scale: "_Scale", histogram: Histogram) -> list[tuple[float, str]]:
+    ticks = scale.ticks()
+    if histogram.whole:
+        half = WIDTH / (len(histogram.edges) - 1) / 2
+        return [(x + half, label) for x, label in ticks if float(label.replace(THIN, "")).is_integer()]
+    if histogram.log and histogram.beyond[0]:
+        first = f"≤{THIN}{number(float(histogram.edges[1]))}"
+        room = 3.2 * len(first)
+        return [(room, first), *(tick for tick in ticks if tick[0] > 3 * room)]
+    return ticks
+
+
 def _lines(bounds: list[Bound], scale: "_Scale") -> list[Line]:
     lines: list[Line] = []
     for _, bound in sorted({(b.value, b.operator): b for b in bounds}.items()):
         x = min(max(scale(bound.value), 0.0), float(WIDTH))
         anchor = "start" if x < WIDTH * 0.2 else "end" if x > WIDTH * 0.8 else "middle"
         crowded = bool(lines) and x - lines[-1].x < WIDTH / 4 and lines[-1].y > 11
-        label = f"{bound.operator} {number(bound.value)}"
+        label = f"{SIGNS.get(bound.operator, bound.operator)} {number(bound.value)}"
         lines.append(Line(x, 11 if crowded else 24, label, anchor, bound.calibrate))
     return lines
 

@@ -70,13 +70,19 @@ class _Collector:
             dropped_galleries=self._galleries("dropped"),
             failed_galleries=self._galleries("failed"),
             duplicates=self._duplicates(),
-            facts=[(label, _flat(found)) for label, found in self.view.facts(self.table).items() if found],
+            facts=self._facts(),
             problems=[_flat(problem) for problem in problems[:MOST_PROBLEMS]],
             problems_total=len(problems),
             not_shown=sum(max(0, len(self._reasons(s)) - MOST_GALLERIES) for s in ("dropped", "failed")),
         )
         self._illustrate(budget)
         return page
+
+    def _facts(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """What the steps found out; the bounds stand in the charts already."""
+        found = self.view.facts(self.table).items()
+        flat = [(label, _flat({k: v for k, v in facts.items() if k != "bounds"})) for label, facts in found]
+        return [(label, facts) for label, facts in flat if facts]
 
     def _cards(self) -> list[ColumnCard]:
         described = self.view.columns(self.table)
@@ -162,8 +168,8 @@ def _reason_counts(funnel: list[StepCount]) -> dict[str, int]:
 
 
 def _flat(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """Names and short texts of a JSON-ready mapping."""
-    return [(str(name), _text(value)) for name, value in found.items()]
+    """Names and short texts of a JSON-ready mapping, without what is empty."""
+    return [(str(name), _text(value)) for name, value in found.items() if value not in ([], {}, "", None)]
 
 
 def _text(value: Any) -> str:

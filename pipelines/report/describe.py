@@ -22,7 +22,7 @@ class Describer:
     def __init__(self, view: RunView, table: str, rows: Iterable[int], measured: set[str]) -> None:
         """`rows`: ordinals; `measured`: columns whose values samples may show."""
         self.columns = view.columns(table)
-        wanted = {"media", "size", "width", "height", *PROOF, *measured} & {*self.columns, "media"}
+        wanted = {"media", "bytes", "width", "height", *PROOF, *measured} & {*self.columns, "media"}
         by_part: dict[int, list[int]] = {}
         for row in sorted(set(rows)):
             by_part.setdefault(split_ordinal(row)[0], []).append(row)
@@ -38,7 +38,7 @@ class Describer:
         """The sample of a row, still without its picture; `measured` names a column to show."""
         ledger, values = self._rows[row]
         size = [f"{number(values['width'])} × {number(values['height'])}"] if values.get("width") else []
-        size += [file_size(values["size"])] if values.get("size") is not None else []
+        size += [file_size(values["bytes"])] if values.get("bytes") is not None else []
         return Sample(
             id=ledger["id"].hex(),
             key=_shorten(ledger["key"]),
@@ -59,17 +59,30 @@ class Describer:
             return Picture(why_not="an older version of the file")
         if not any(values.get(column) is not None for column in PROOF):
             return Picture(why_not=ledger["reason"] or "not decoded in this run")
+        if not values["media"]:
+            return Picture(why_not="has no media")
         return thumbnail(opener, ledger["source"], Media(**values["media"][0]))
 
     def _deciding(self, ledger: dict[str, Any]) -> str:
         if ledger["status"] != "dropped":
             return ""
-        column = self.columns.get(ledger["column"] or "")
-        unit = f"{THIN}{column.unit}" if column and ledger["value"] and _worded(column.unit) else ""
-        found = f"{ledger['column'] or ''} {short(ledger['value'])}{unit}".strip()
-        told = ledger["bound"] and ledger["bound"] != ledger["value"]
-        bound = f"bound {short(ledger['bound'])}" if told else ""
-        return ", ".join(part for part in (found, bound) if part)
+        name, value, bound = ledger["column"] or "", ledger["value"] or "", ledger["bound"] or ""
+        if ledger["keeper"] and not _numeric(value):
+            return f"equal {name}"  # the value is the hash itself
+        column = self.columns.get(name)
+        unit = f"{THIN}{column.unit}" if column and value and _worded(column.unit) else ""
+        what = (
+            f"distance {short(value)}{unit} in {name}" if ledger["keeper"] else f"{name} {short(value)}{unit}"
+        )
+        return ", ".join(part for part in (what.strip(), bound and f"bound {short(bound)}") if part)
+
+
+def _numeric(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _worded(unit: str) -> bool:

@@ -52,6 +52,8 @@ class Histogram:
 
     edges: NDArray[np.float64]
     log: bool
+    whole: bool = False
+    """Each bin is one whole number."""
     counts: NDArray[np.int64] = field(init=False)
     beyond: tuple[int, int] = (0, 0)
     """Values below and above the edges; they are counted in the outermost bins."""
@@ -85,7 +87,8 @@ def layout(sketch: Sketch, bounds: list[float], integer: bool) -> Histogram | No
         logs = [math.log(b) for b in positive]
         edges = np.exp(_edges(math.log(floor), math.log(high), logs, integer=False))
         return Histogram(edges, log=True)
-    return Histogram(_edges(low, high, bounds, integer), log=False)
+    edges = _edges(low, high, bounds, integer)
+    return Histogram(edges, log=False, whole=integer and edges[1] - edges[0] == 1 and edges[0].is_integer())
 
 
 def _range(sketch: Sketch) -> tuple[float, float]:
@@ -98,16 +101,17 @@ def _range(sketch: Sketch) -> tuple[float, float]:
 def _edges(low: float, high: float, bounds: list[float], integer: bool) -> NDArray[np.float64]:
     """Equal bins from below `low` to above `high`; one edge is the first bound.
 
-    With bounds, a free bin at either end keeps their lines off the border.
+    With bounds, a free bin at either end keeps their lines off the border; so it does for the bars of
+    a few whole numbers.
     """
     least = max(abs(low), abs(high)) * 1e-9 or 1 / BINS  # a single value still has a bin
     width = max((high - low) / BINS, least)
     if integer:
         width = float(math.ceil(width))
     anchor = bounds[0] if bounds else low
-    free = 1 if bounds else 0
+    free = int(bool(bounds) or (integer and width == 1))
     below = math.ceil((anchor - low) / width) + free
-    above = math.ceil((high - anchor) / width) + max(free, int(integer), int(high == low))
+    above = math.ceil((high - anchor) / width) + max(free + int(integer), int(high == low))
     return anchor + width * np.arange(-below, above + 1, dtype=np.float64)
 
 

@@ -30,6 +30,8 @@
   };
 
   dialog.setAttribute("aria-label", "Enlarged picture");
+  dialog.tabIndex = -1;
+  dialog.autofocus = true;
   dialog.append(large, caption);
   button("prev", "‹", "Previous", () => show(at - 1));
   button("next", "›", "Next", () => show(at + 1));

@@ -5,7 +5,7 @@ So a lost row is found by the next command, cheaply.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +53,11 @@ def list_files(folder: Path) -> dict[str, os.stat_result]:
         }
 
 
-def check_folder(folder: Path, step: str, part_rows: list[int]) -> dict[str, FileInfo]:
+def check_folder(folder: Path, step: str, part_rows: Sequence[int] = ()) -> dict[str, FileInfo]:
     """Check every file of a folder against its manifest and return what is there.
 
-    `part_rows` holds the rows that each part must have. Raises ThresherError naming `step` when a
-    row was lost or a file was changed.
+    `part_rows` holds the rows that each part must have; without it, the manifest says. Raises
+    ThresherError naming `step` when a row was lost or a file was changed.
     """
     known = read_manifest(folder)
     present: dict[str, FileInfo] = {}
@@ -69,7 +69,7 @@ def check_folder(folder: Path, step: str, part_rows: list[int]) -> dict[str, Fil
     return present
 
 
-def _count(path: Path, known: FileInfo | None, step: str, part_rows: list[int]) -> FileInfo:
+def _count(path: Path, known: FileInfo | None, step: str, part_rows: Sequence[int]) -> FileInfo:
     rows, crc, stat = count_rows(path), crc_of(path), path.stat()
     part, delta = parse_name(path.name)
     expected = known.rows if known else None

@@ -14,13 +14,21 @@ from thresher.schemas import Column
 from thresher.schemas.ids import record_id
 
 
+_tables: dict[int, "MemoryTable"] = {}
+"""Workers are forked after their table was made: it travels as a number."""
+
+
 class MemoryTable:
     """Live records, cut into parts of `part_size` rows."""
 
+    def __reduce__(self):
+        return _tables.__getitem__, (id(self),)
+
     def __init__(self, records: pa.Table, part_size: int = 50, first_part: int = 0) -> None:
+        _tables[id(self)] = self
         self.data = {}
         for part, start in enumerate(range(0, len(records), part_size), first_part):
-            piece = records.slice(start, part_size)
+            piece = records.take(list(range(start, min(start + part_size, len(records)))))
             row = pa.array([part << 24 | 3 * i for i in range(len(piece))], pa.uint64())
             self.data[part] = piece.append_column("row", row)
         names = records.schema
@@ -41,7 +49,7 @@ class InProcess:
 
 class TwoWorkers:
     def map(self, fn, items):
-        with multiprocessing.get_context("spawn").Pool(2) as pool:
+        with multiprocessing.get_context("fork").Pool(2) as pool:
             yield from pool.imap(fn, items)
 
 

@@ -48,7 +48,7 @@ def test_copies_and_resaves_drop_and_name_the_right_keeper(pool, decide, runner,
     table, shuffled = pool
     step = DedupeExact()
     step.partitions = partitions
-    answer, facts = decide(step, shuffled, runner, part_size=3)
+    answer, facts = decide(step, shuffled, runner, part_size=12)
     lost = dropped(answer)
     assert len(lost) == 150 and set(lost["reason"].to_pylist()) == {"duplicate_exact"}
     ids = table["id"].to_pylist()

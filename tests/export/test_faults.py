@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from thresher.operators.export import files
+from thresher.operators.export.records import record_schema, records_json
 from thresher.operators.export.verify import verify
 from thresher.schemas import Column, ThresherError
+from thresher.schemas.sidecar import row_to_json
 
 
 @pytest.mark.acceptance("C13")
@@ -222,12 +224,12 @@ def test_shards_of_another_export_are_not_taken_for_finished(
     blob_pool: Callable[..., Any], export: Callable[..., Any], tree: Callable[..., Any], tmp_path: Path
 ) -> None:
     pool = blob_pool(20)
-    export(pool, "out", shard_size=30_000, identity={"fingerprint": "other"})
-    export(pool, "fresh", rows=pool.rows[:3], shard_size=30_000)
+    export(pool, "out", identity={"fingerprint": "other"})
+    export(pool, "fresh", rows=pool.rows[:3])
     with pytest.raises(ThresherError, match="finished export of other records"):
-        export(pool, "out", rows=pool.rows[:3], shard_size=30_000)
+        export(pool, "out", rows=pool.rows[:3])
     (tmp_path / "out/dataset.json").unlink()
-    export(pool, "out", rows=pool.rows[:3], shard_size=30_000)
+    export(pool, "out", rows=pool.rows[:3])
     assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
 
 
@@ -241,6 +243,16 @@ def test_a_finished_export_is_left_as_it_is(
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == times
 
 
+def test_records_json_is_the_canonical_text() -> None:
+    measured = {"a": Column("a", pa.float32(), "", ""), "b": Column("b", pa.float64(), "", "")}
+    schema = record_schema(measured)
+    row = {f.name: None for f in schema} | {"id": b"i" * 16, "media": [], "parents": [], "schema_version": 1}
+    rows = [row | {"a": a, "b": b} for a, b in [(0.1, 0.1), (-0.0, -0.0), (1e-45, 3.0), (None, None)]]
+    for some in (rows, rows[:3]):
+        table = pa.Table.from_pylist(some, schema=schema)
+        assert records_json(table, schema) == [row_to_json(r, schema) for r in table.to_pylist()]
+
+
 def test_columns_of_every_type_survive_json(
     blob_pool: Callable[..., Any], export: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -251,11 +263,16 @@ def test_columns_of_every_type_survive_json(
         "keeper": pa.binary(16),
         "animated": pa.bool_(),
         "phash": pa.uint64(),
+        "half": pa.float16(),
     }
     values = {"clip": [0.1, -0.0, 1], "lines": [{"text": "a", "conf": 0.7}], "keeper": b"k" * 16}
     for row in pool.rows[:3]:
-        row.update(values, animated=True, phash=2**64 - 1)
+        row.update(values, animated=True, phash=2**64 - 1, half=0.5)
     export(pool, "out", more={name: Column(name, dtype, "", "") for name, dtype in types.items()})
     assert verify(str(tmp_path / "out")).faults == []
+    scores = pq.read_table(tmp_path / "out/index.parquet", columns=["id", "scores"]).to_pylist()
+    by_id = {row["id"]: dict(row["scores"]) for row in scores}
+    assert by_id[pool.rows[0]["id"]]["phash"] == 2.0**64 and by_id[pool.rows[0]["id"]]["half"] == 0.5
+    assert "phash" not in by_id[pool.rows[3]["id"]]
     columns = json.loads((tmp_path / "out/dataset.json").read_text())["columns"]
     assert columns["phash"]["dtype"] == "uint64"

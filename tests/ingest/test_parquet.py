@@ -41,8 +41,12 @@ def test_a_column_of_bytes(tmp_path, ingest, jpeg):
     assert [found.read(k) for k in keys] == images
     rows = found.rows()
     assert rows[0]["media"][0] == {
-        "role": "image", "uri": "t%25.parquet#row=0&column=jpg", "offset": None, "length": None, "format": "jpg",
-    }  # fmt: skip
+        "role": "image",
+        "uri": "t%25.parquet#row=0&column=jpg",
+        "offset": None,
+        "length": None,
+        "format": "jpg",
+    }
     assert [r["text"] for r in rows[:3]] == ["one", None, ""]
     assert json.loads(rows[0]["meta"]) == {
         "score": 0.1, "when": "2024-05-01 00:00:00.000000", "tags": ["x", "y"], "box": {"w": 1.5, "s": "é"},
@@ -56,7 +60,11 @@ def test_hugging_face_structs(tmp_path, ingest, jpeg):
     (tmp_path / "p/img").mkdir(parents=True)
     (tmp_path / "p/img/x.webp").write_bytes(b"beside")
     cell = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    both = [{"bytes": jpeg(1), "path": "one.png"}, {"bytes": None, "path": "img/x.webp"}, {"bytes": jpeg(2), "path": None}]
+    both = [
+        {"bytes": jpeg(1), "path": "one.png"},
+        {"bytes": None, "path": "img/x.webp"},
+        {"bytes": jpeg(2), "path": None},
+    ]
     save(tmp_path / "p/t.parquet", {"image": pa.array(both, cell), "text": ["1", "2", "3"]})
     save(tmp_path / "p/u.parquet", {"image": pa.array(both, cell)}, write_statistics=False)
     found = ingest(parquet="p")
@@ -71,7 +79,15 @@ def test_paths_stay_inside_the_root(tmp_path, ingest):
     (tmp_path / "p/sub").mkdir(parents=True)
     (tmp_path / "p/a#1.jpg").write_bytes(b"a")
     (tmp_path / "secret.jpg").write_bytes(b"s")
-    paths = ["../a#1.jpg", str(tmp_path / "p/a#1.jpg"), "../../secret.jpg", "/etc/passwd", "https://x.y/z.jpg", "gone.jpg", str(tmp_path / "p/../secret.jpg")]
+    paths = [
+        "../a#1.jpg",
+        str(tmp_path / "p/a#1.jpg"),
+        "../../secret.jpg",
+        "/etc/passwd",
+        "https://x.y/z.jpg",
+        "gone.jpg",
+        str(tmp_path / "p/../secret.jpg"),
+    ]
     save(tmp_path / "p/sub/t.parquet", {"path": paths, "n": list(range(7))})
     found = ingest(parquet="p")
     assert found.failed() == {f"sub/t.parquet#{i}": "unsafe_member" for i in (2, 3, 4, 6)}
@@ -102,7 +118,12 @@ def test_a_file_with_nothing_but_images(tmp_path, ingest, jpeg):
 
 
 def test_image_bytes_are_not_read(tmp_path, ingest):
-    path = save(tmp_path / "t.parquet", {"image": [b"\x07" * 4000], "id": ["k"]}, compression="none", use_dictionary=False)
+    path = save(
+        tmp_path / "t.parquet",
+        {"image": [b"\x07" * 4000], "id": ["k"]},
+        compression="none",
+        use_dictionary=False,
+    )
     whole = path.read_bytes()
     column = pq.ParquetFile(path).metadata.row_group(0).column(0)
     start = column.data_page_offset
@@ -111,7 +132,11 @@ def test_image_bytes_are_not_read(tmp_path, ingest):
 
 
 def test_damaged_files_cost_what_is_damaged(tmp_path, ingest, jpeg):
-    path = save(tmp_path / "p/a.parquet", {"image": [jpeg(i) for i in range(6)], "id": list("abcdef")}, row_group_size=2)
+    path = save(
+        tmp_path / "p/a.parquet",
+        {"image": [jpeg(i) for i in range(6)], "id": list("abcdef")},
+        row_group_size=2,
+    )
     whole = path.read_bytes()
     column = pq.ParquetFile(path).metadata.row_group(1).column(1)
     start = column.dictionary_page_offset or column.data_page_offset
@@ -121,7 +146,10 @@ def test_damaged_files_cost_what_is_damaged(tmp_path, ingest, jpeg):
     save(tmp_path / "p/e.parquet", {"n": [1]})
     found = ingest(parquet="p")
     assert found.failed() == {
-        "b.parquet#rows=2-3": "corrupt", "c.parquet": "corrupt", "d.parquet": "corrupt", "e.parquet": "not_media",
-    }  # fmt: skip
+        "b.parquet#rows=2-3": "corrupt",
+        "c.parquet": "corrupt",
+        "d.parquet": "corrupt",
+        "e.parquet": "not_media",
+    }
     assert [k for k in found.good() if k.startswith("b")] == [f"b.parquet#{k}" for k in "abef"]
     assert found.read("b.parquet#f") == jpeg(5)

@@ -21,7 +21,12 @@ def uris(base: Path, **params: object) -> tuple[str, list[str]]:
 
 
 def test_exactly_one_kind():
-    for wrong in ({}, {"folder": "a", "shards": "b"}, {"folder": "a", "columns": {"image": "x"}}, {"urls": "x"}):
+    for wrong in (
+        {},
+        {"folder": "a", "shards": "b"},
+        {"folder": "a", "columns": {"image": "x"}},
+        {"urls": "x"},
+    ):
         with pytest.raises(ValidationError):
             IngestParams(**wrong)
     with pytest.raises(ValidationError):
@@ -29,7 +34,16 @@ def test_exactly_one_kind():
 
 
 def test_forms_of_shards(tmp_path):
-    fill(tmp_path, "p/d-00.tar", "p/d-01.tar", "p/d-02.tar.gz", "p/deep/e.tgz", "p/x.txt", "q/f.tar", "p/[1].tar")
+    fill(
+        tmp_path,
+        "p/d-00.tar",
+        "p/d-01.tar",
+        "p/d-02.tar.gz",
+        "p/deep/e.tgz",
+        "p/x.txt",
+        "q/f.tar",
+        "p/[1].tar",
+    )
     p = str(tmp_path / "p")
     everything = ["[1].tar", "d-00.tar", "d-01.tar", "d-02.tar.gz", "deep/e.tgz"]
     assert uris(tmp_path, shards="p") == (p, everything)
@@ -39,7 +53,10 @@ def test_forms_of_shards(tmp_path):
     assert uris(tmp_path, shards="p/d-*.tar") == (p, ["d-00.tar", "d-01.tar"])
     assert uris(tmp_path, shards="p/**/*.tgz") == (p, ["deep/e.tgz"])
     assert uris(tmp_path, shards="p/d-{00..01}.tar") == (p, ["d-00.tar", "d-01.tar"])
-    assert uris(tmp_path, shards="{p,q}/*.tar") == (str(tmp_path), ["p/[1].tar", "p/d-00.tar", "p/d-01.tar", "q/f.tar"])
+    assert uris(tmp_path, shards="{p,q}/*.tar") == (
+        str(tmp_path),
+        ["p/[1].tar", "p/d-00.tar", "p/d-01.tar", "q/f.tar"],
+    )
     assert uris(tmp_path, shards=["p/deep", "q/f.tar"]) == (str(tmp_path), ["p/deep/e.tgz", "q/f.tar"])
     assert uris(tmp_path, shards=["p", "p/d-00.tar"]) == (p, everything)
 

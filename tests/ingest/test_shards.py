@@ -50,24 +50,39 @@ def test_members_become_records(tmp_path, ingest, pack, jpeg):
         ("image", "jpg"), ("extra", "cls"), ("extra", "seg.png"), ("extra", "npy"),
     ]  # fmt: skip
     assert [found.read("s-0.tar//d/a", i) for i in range(4)] == [jpeg(1), b"3", b"mask", b"array"]
-    assert a["size"] == len(jpeg(1)) and a["source"] == "pool" and a["licence"] == "CC0-1.0" and a["synthetic"]
+    assert (
+        a["size"] == len(jpeg(1)) and a["source"] == "pool" and a["licence"] == "CC0-1.0" and a["synthetic"]
+    )
     assert b["text"] == "a � hill" and b["media"][0]["format"] == "png"
     assert c["meta"] is None and "c.json is not valid JSON" in c["message"]
     assert found.read("s-0.tar//d/c") == jpeg(3)
 
 
 def test_several_images_in_one_record(tmp_path, ingest, pack, jpeg):
-    pack(tmp_path / "s.tar", [("k.1.jpg", b"1"), ("k.0.jpg", b"0"), ("k.mask.png", b"m"), ("l.png", b"p"), ("l.jpg", b"j")])
+    pack(
+        tmp_path / "s.tar",
+        [("k.1.jpg", b"1"), ("k.0.jpg", b"0"), ("k.mask.png", b"m"), ("l.png", b"p"), ("l.jpg", b"j")],
+    )
     found = ingest(shards="s.tar")
-    k, l = found.good()["s.tar//k"], found.good()["s.tar//l"]
-    assert [m["format"] for m in k["media"]] == ["jpg", "1.jpg", "mask.png"]
+    first, second = found.good()["s.tar//k"], found.good()["s.tar//l"]
+    assert [m["format"] for m in first["media"]] == ["jpg", "1.jpg", "mask.png"]
     assert found.read("s.tar//k") == b"0" and found.read("s.tar//l") == b"j"
-    assert "1.jpg" in k["message"] and "mask" not in k["message"] and "png" in l["message"]
+    assert "1.jpg" in first["message"] and "mask" not in first["message"] and "png" in second["message"]
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_keys_are_those_of_webdataset(tmp_path, ingest, pack, jpeg, form):
-    names = ["a.jpg", "a.txt", "two.dots/x.y.z.jpg", "two.dots/x.cls", "./p/q.jpg", "p.q/r.jpg", "sub/ü.jpg", "z.JPG", "README"]
+    names = [
+        "a.jpg",
+        "a.txt",
+        "two.dots/x.y.z.jpg",
+        "two.dots/x.cls",
+        "./p/q.jpg",
+        "p.q/r.jpg",
+        "sub/ü.jpg",
+        "z.JPG",
+        "README",
+    ]
     if form != tarfile.USTAR_FORMAT:
         names.append("long/" * 40 + "n" * 150 + ".jpg")
     path = pack(tmp_path / "s.tar", [(n, n.encode()) for n in names], format=form)
@@ -145,7 +160,16 @@ def test_unsafe_members_fail_and_write_nothing(tmp_path, ingest, pack, jpeg):
     found = ingest(shards="pool")
     after = {p for p in tree(tmp_path) - before if not p.startswith(str(tmp_path / "spool"))}
     assert after == set()
-    names = ["../x.jpg", "a/../../y.jpg", f"{tmp_path}/absolute.jpg", "link.jpg", "hard.jpg", "null.jpg", "disk.jpg", "pipe.jpg"]
+    names = [
+        "../x.jpg",
+        "a/../../y.jpg",
+        f"{tmp_path}/absolute.jpg",
+        "link.jpg",
+        "hard.jpg",
+        "null.jpg",
+        "disk.jpg",
+        "pipe.jpg",
+    ]
     for container in ("s.tar", "t.tar.gz"):
         mine = {k: r for k, r in found.failed().items() if k.startswith(container)}
         assert mine == {f"{container}//{name}": "unsafe_member" for name in names}
@@ -155,7 +179,10 @@ def test_unsafe_members_fail_and_write_nothing(tmp_path, ingest, pack, jpeg):
 
 @pytest.mark.acceptance("C9")
 def test_duplicate_keys_are_both_kept(tmp_path, ingest, pack, jpeg):
-    pack(tmp_path / "s.tar", [("a.jpg", b"1"), ("a.jpg", b"2"), ("b.jpg", b"3"), ("a.JPG", b"4"), ("a~2.jpg", b"5")])
+    pack(
+        tmp_path / "s.tar",
+        [("a.jpg", b"1"), ("a.jpg", b"2"), ("b.jpg", b"3"), ("a.JPG", b"4"), ("a~2.jpg", b"5")],
+    )
     found = ingest(shards="s.tar")
     keys = ["s.tar//a", "s.tar//a~2", "s.tar//b", "s.tar//a~3", "s.tar//a~2~2"]
     assert list(found.good()) == keys
@@ -166,7 +193,15 @@ def test_duplicate_keys_are_both_kept(tmp_path, ingest, pack, jpeg):
 
 @pytest.mark.acceptance("C9")
 def test_no_extension_and_two_dots_in_the_folder(tmp_path, ingest, pack, jpeg):
-    pack(tmp_path / "s.tar", [("v1.2.final/a.jpg", b"1"), ("LICENSE", b"text"), ("v1.2.final/.hidden.jpg", b"h"), ("c.txt", b"alone")])
+    pack(
+        tmp_path / "s.tar",
+        [
+            ("v1.2.final/a.jpg", b"1"),
+            ("LICENSE", b"text"),
+            ("v1.2.final/.hidden.jpg", b"h"),
+            ("c.txt", b"alone"),
+        ],
+    )
     found = ingest(shards="s.tar")
     assert list(found.good()) == ["s.tar//v1.2.final/a"]
     assert found.failed() == dict.fromkeys(
@@ -278,6 +313,6 @@ def test_a_damaged_tar_never_raises_anything_else(data):
     size = len(raw)
     try:
         for found in tar.members(io.BytesIO(raw)):
-            assert 0 <= found.offset and found.offset + found.size <= size or not found.regular
+            assert not found.regular or 0 < found.offset <= found.offset + found.size <= size
     except tar.Break as cut:
         assert 0 <= cut.offset <= size

@@ -93,6 +93,14 @@ def test_the_order_of_drops_is_kept(load_text: Load) -> None:
         ]
 
 
+@pytest.mark.parametrize(
+    "text", ["next\x85line", "line\u2028separator", "\x00", "\ufeff", "鸟 🐦", "no", "1e3"]
+)
+def test_odd_text_survives(load_text: Load, text: str) -> None:
+    recipe = Recipe(name="a", tables={"t": table(steps=[{"probe": {"note": text, "drop": {text: text}}}])})
+    assert load_text(recipe.to_yaml()).recipe == recipe
+
+
 def test_python_refuses_what_yaml_refuses() -> None:
     with pytest.raises(pydantic.ValidationError, match=r"no operator 'prob'\. Did you mean 'probe'"):
         table(steps=["prob"])

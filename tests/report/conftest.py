@@ -30,7 +30,7 @@ COLUMNS = [
     Column("id", pa.binary(16), "-", "the record"),
     Column("key", pa.string(), "-", "path below the root"),
     Column("media", pa.list_(MEDIA), "-", "where the bytes are"),
-    Column("size", pa.int64(), "bytes", "of the medium"),
+    Column("bytes", pa.int64(), "bytes", "size of the file", 0),
     Column("width", pa.int32(), "px", "width, upright", 1),
     Column("height", pa.int32(), "px", "height, upright", 1),
     Column("short_side", pa.int32(), "px", "the shorter of width and height", 1),
@@ -159,7 +159,7 @@ def entry(root: Path, key: str, data: bytes | None, **values: Any) -> dict[str, 
         (root / key).write_bytes(data)
     medium = {"role": "image", "uri": quote_path(key.encode()), "offset": None, "length": None, "format": ""}
     row = {"id": record_id("pool", key.encode()), "version": 0, "source": "pool", "key": key}
-    row |= {"status": "kept", "step": "export", "media": [medium], "size": len(data or b"")}
+    row |= {"status": "kept", "step": "export", "media": [medium], "bytes": len(data or b"")}
     return row | values
 
 
@@ -208,7 +208,7 @@ def make_rows(root: Path, count: int = 90) -> list[dict[str, Any]]:
         data = (root / keeper["key"]).read_bytes()
         copied = {c.name: keeper.get(c.name) for c in COLUMNS[4:-1]}
         exact = dropped(
-            "duplicate_exact", "dedupe.exact", "exact_kind", "bytes", "bytes", keeper=keeper["id"]
+            "duplicate_exact", "dedupe.exact", "bytes_sha", "a5" * 32, "equal", keeper=keeper["id"]
         )
         rows.append(entry(root, f"copies/copy_{i}.jpg", data, **copied, **exact))
         for j in range(1 + i):

@@ -40,7 +40,7 @@ class MemoryTable:
 
     def read(self, part: int, columns: Sequence[str]) -> pa.Table:
         piece = self.rows.slice(part * self.part_size, self.part_size)
-        row = pa.array([ordinal(part, i) for i in range(len(piece))], pa.uint64())
+        row = pa.array(np.arange(len(piece), dtype=np.uint64) + np.uint64(ordinal(part, 0)))
         return pa.table({"row": row, **{name: piece[name] for name in columns}})
 
 

@@ -1,0 +1,1 @@
+"""Pipelines: recipes, plans, the column store, execution, reports and the command line."""

@@ -1,0 +1,5 @@
+"""`python -m thresher.pipelines.cli`."""
+
+from thresher.pipelines.cli import main
+
+main()

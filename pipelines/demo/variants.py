@@ -1,0 +1,100 @@
+"""What happens to pictures in the wild: one small function for each change, image to image or bytes."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
+
+FORMATS = {
+    ".jpg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".avif": "AVIF",
+}
+
+DARK = 80
+"""Mean luma, in levels."""
+
+
+def encoded(image: Image.Image, suffix: str, **options: Any) -> bytes:
+    """The image as a file with this extension. `options` go to Pillow."""
+    buffer = BytesIO()
+    image.save(buffer, FORMATS[suffix], **options)
+    return buffer.getvalue()
+
+
+def resized(image: Image.Image, factor: float) -> Image.Image:
+    """Both sides times `factor`."""
+    width, height = (max(1, round(side * factor)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def cropped(image: Image.Image, share: float) -> Image.Image:
+    """Without `share` of each side's length, half of it at each end."""
+    x, y = (round(side * share / 2) for side in image.size)
+    return image.crop((x, y, image.width - x, image.height - y))
+
+
+def brighter(image: Image.Image, gain: float) -> Image.Image:
+    """Values times `gain`, cut at 255."""
+    return ImageEnhance.Brightness(image).enhance(gain)
+
+
+def watermarked(image: Image.Image, text: str) -> Image.Image:
+    """With half-transparent white text across the middle."""
+    layer = Image.new("RGBA", image.size, (255, 255, 255, 0))
+    font = ImageFont.load_default(size=max(12, image.width // 10))
+    ImageDraw.Draw(layer).text(
+        (image.width / 2, image.height / 2), text, (255, 255, 255, 128), font=font, anchor="mm"
+    )
+    return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
+
+
+def mirrored(image: Image.Image) -> Image.Image:
+    """Left and right exchanged."""
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+def near_black(image: Image.Image) -> Image.Image:
+    """A shot with the lens cap on: 2 % of the light."""
+    return brighter(image, 0.02)
+
+
+def blurred(image: Image.Image) -> Image.Image:
+    """Far out of focus: a Gaussian of 1/12 of the short side."""
+    return image.filter(ImageFilter.GaussianBlur(min(image.size) / 12))
+
+
+def letterboxed(image: Image.Image, share: float, vertical: bool) -> Image.Image:
+    """With two bars, each `share` of the picture's side, above and below or at both sides.
+
+    The bars are black, and white around a dark picture, from which black ones could not be told.
+    """
+    across, along = (0, round(image.height * share)) if vertical else (round(image.width * share), 0)
+    dark = float(np.asarray(image.convert("L")).mean()) < DARK
+    canvas = Image.new(
+        image.mode, (image.width + 2 * across, image.height + 2 * along), "white" if dark else "black"
+    )
+    canvas.paste(image, (across, along))
+    return canvas
+
+
+def contact_sheet(images: Sequence[Image.Image], columns: int, side: int = 120, gap: int = 8) -> Image.Image:
+    """Square pictures of `side` px in `columns` columns, on white."""
+    rows, step = -(-len(images) // columns), side + gap
+    canvas = Image.new("RGB", (columns * step - gap, rows * step - gap), "white")
+    for i, image in enumerate(images):
+        at = (i % columns * step, i // columns * step)
+        canvas.paste(image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS), at)
+    return canvas
+
+
+def histogram(image: Image.Image) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """16 shares of luma; a stand-in for any feature vector that travels beside a picture."""
+    counts, _ = np.histogram(np.asarray(image.convert("L")), bins=16, range=(0, 256))
+    return (counts / counts.sum()).astype(np.float32)

@@ -1,0 +1,72 @@
+"""in = kept + dropped + failed, and a lost row is found by the next command."""
+
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+
+def _lose_a_row(path: Path) -> None:
+    table = pq.read_table(path)
+    pq.write_table(table.slice(1), path)
+
+
+@pytest.mark.acceptance("C3")
+def test_counts_add_up_for_every_step(cli, pool, recipe, ledger_of, tmp_path):
+    done = cli.run(recipe(), "--run", "r", "--local")
+    funnel = done["tables"]["images"]["funnel"]
+    entered = funnel[0]["entered"]
+    assert entered == 100
+    for step in funnel:
+        assert step["entered"] == entered == step["kept"] + step["dropped"] + step["failed"]
+        assert sum(step["reasons"].values()) == step["dropped"] + step["failed"]
+        entered = step["kept"]
+    rows = ledger_of(tmp_path / "r")
+    assert len(rows) == 100
+    for row in rows:
+        assert (row["status"] == "kept") == (row["reason"] is None) == (row["step"] is None)
+        if row["status"] == "dropped":
+            assert row["value"] and row["bound"]
+        if (row["reason"] or "").startswith("duplicate"):
+            keeper = next(r for r in rows if r["id"] == row["keeper"])
+            assert keeper["reason"] is None or not keeper["reason"].startswith("duplicate")
+
+
+PLACES = {
+    "catalog/images/part-000000.parquet": "ingest",
+    "columns/images/*/part-000000.parquet": "quality + hash.exact + hash.near",
+    "global/images/dedupe.near@*/part-000000.parquet": "dedupe.near",
+    "global/images/select@*/part-000000.parquet": "select",
+    "ledger/images@*/part-000000.parquet": "ledger",
+}
+
+
+@pytest.mark.acceptance("C3")
+def test_a_lost_row_stops_the_next_command(cli, pool, recipe, tmp_path):
+    path = recipe()
+    cli.run(path, "--run", "r", "--local")
+    for place, step in PLACES.items():
+        file = next((tmp_path / "r").glob(place))
+        whole = file.read_bytes()
+        for command in ("plan", "report", "explain", "run"):
+            if command == "plan" and step == "ledger":
+                continue  # a plan reads no ledger
+            arguments = {"report": ["report", "r"], "explain": ["explain", "0", "--run", "r"]}
+            _lose_a_row(file)
+            cli(*arguments.get(command, [command, str(path), "--run", "r", "--local"]), code=1)
+            assert f"step {step}" in cli.err and "part-000000" in cli.err, (place, command, cli.err)
+        file.write_bytes(whole)
+
+
+def test_a_lost_row_of_a_delta_is_found(cli, pool, recipe, tmp_path):
+    steps = ("      - quality\n", "      - select: {as: first, drop: {custom.name: \"source == 'x'\"}}\n      - quality\n")
+    path = recipe(steps)
+    cli.run(path, "--run", "r", "--local", "--limit", "40")
+    cli.run(path, "--run", "r", "--local")
+    delta = next((tmp_path / "r" / "columns" / "images").glob("*/part-000000.*.parquet"))
+    _lose_a_row(delta)
+    cli("run", str(path), "--run", "r", "--local", code=1)
+    assert "not the ones of its name" in cli.err
+    delta.unlink()
+    cli.run(path, "--run", "r", "--local")

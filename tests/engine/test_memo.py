@@ -1,0 +1,139 @@
+"""What is computed again, and what is not; third-party operators."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+COUNTING = """
+import os
+import pyarrow as pa
+from thresher.operators.base import Measure, Values, View, Params
+from thresher.schemas import Column
+
+class P(Params):
+    gain: float = 1.0
+
+class Probe(Measure):
+    "Mean green level, counting every id that it computes."
+    params_model = P
+    views = (View("rgb", 512),)
+    movable = False
+
+    def writes(self):
+        return [Column("green", pa.float32(), "levels", "mean of the green channel", 0, 1000)]
+
+    def measure(self, batch):
+        with open(os.environ["PROBE_LOG"], "a") as log:
+            log.writelines(record.id.hex() + "\\n" for record in batch.records)
+        values = [float(v[..., 1].mean()) * self.params.gain for v in batch.view(View("rgb", 512))]
+        return Values({"green": values})
+"""
+
+STEPS = (
+    '            blurry: "sharpness < 60"\n',
+    '            blurry: "sharpness < 60"\n      - probe\n      - select:\n          as: colour\n'
+    '          drop:\n            custom.green: "green < 20"\n',
+)
+
+
+class Counter:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def take(self) -> list[str]:
+        lines = self.path.read_text().split() if self.path.exists() else []
+        self.path.unlink(missing_ok=True)
+        return lines
+
+
+@pytest.fixture
+def counter(cli, plugin, tmp_path):
+    plugin("probe", COUNTING)
+    cli.env["PROBE_LOG"] = str(tmp_path / "computed")
+    return Counter(tmp_path / "computed")
+
+
+@pytest.mark.acceptance("C6")
+def test_only_what_is_missing_is_computed(cli, pool, recipe, counter, ledger_of, tmp_path):
+    """A no-op computes nothing, tightening computes nothing, loosening the newly admitted rows alone."""
+    path = recipe(STEPS)
+
+    def run(bound: int, *more: str):
+        done = cli.run(path, "--run", "r", "--local", "--set",
+                       f"tables.images.steps.select.drop.blurry=sharpness < {bound}", *more)  # fmt: skip
+        rows = ledger_of(tmp_path / "r")
+        reached = {r["id"].hex() for r in rows if r["status"] == "kept" or r["step"] in ("colour", "export")}
+        return dict(done["tables"]["images"]["computed"]), reached
+
+    computed, admitted = run(300)
+    first = counter.take()
+    assert sorted(first) == sorted(admitted) and first
+
+    computed, same = run(300)
+    assert computed == {} and counter.take() == [] and same == admitted
+
+    computed, tighter = run(600)
+    assert counter.take() == [] and tighter < admitted
+    assert set(computed) <= {"select", "colour", "export"}
+
+    computed, looser = run(40)
+    assert sorted(counter.take()) == sorted(looser - admitted) and looser > admitted
+
+    computed, again = run(300)
+    assert again == admitted and counter.take() == []
+    assert computed == {}, "decisions, ledger and export of the same rows were kept"
+
+    computed, changed = run(300, "--set", "tables.images.steps.probe.gain=2")
+    assert sorted(counter.take()) == sorted(admitted)
+    assert set(computed) == {"probe", "colour", "export"}, "exactly the dependants run again"
+
+
+@pytest.mark.acceptance("C24")
+def test_plan_predicts_what_a_run_computes(cli, pool, recipe, counter, tmp_path):
+    path = recipe(STEPS)
+    variants = [[], ["select.drop.blurry=sharpness < 600"], ["select.drop.blurry=sharpness < 40"], ["probe.gain=2"]]
+    cli.run(path, "--run", "r", "--local", "--set", "tables.images.steps.select.drop.blurry=sharpness < 300")
+    for variant in variants:
+        changes = [a for v in variant for a in ("--set", f"tables.images.steps.{v}")]
+        planned = json.loads(cli("plan", str(path), "--run", "r", "--local", "--json", *changes))
+        steps = planned["tables"]["images"]["steps"]
+        missing = {s["step"]: s["rows"] for s in steps if s["state"] == "will run"}
+        done = cli.run(path, "--run", "r", "--local", *changes)
+        computed = dict(done["tables"]["images"]["computed"])
+        assert missing.keys() == computed.keys(), variant
+        export, predicted = computed.pop("export", 0), missing.pop("export", 0)
+        assert missing == computed and export <= predicted, variant
+
+
+@pytest.mark.acceptance("C20")
+def test_third_party_operator_is_a_citizen(cli, pool, recipe, counter, tmp_path):
+    path = recipe(STEPS)
+    assert "probe" in cli("operators")
+    assert "| `gain` | `1.0`" in cli("operators", "probe")
+    assert "probe" in json.dumps(json.loads(cli("schema", "recipe")))
+    done = cli.run(path, "--run", "r", "--local")
+    funnel = {c["label"]: c for c in done["tables"]["images"]["funnel"]}
+    assert funnel["probe"]["failed"] == 0 and funnel["colour"]["reasons"] == {"custom.green": funnel["colour"]["dropped"]}
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "mean of the green channel" in page and "custom.green" in page
+    source = (tmp_path / "site" / "probe_pkg.py").read_text()
+    assert len(source.splitlines()) <= 30
+
+
+def test_a_changed_file_is_a_new_version_and_a_vanished_one_is_named(cli, pool, recipe, counter, ledger_of, tmp_path):
+    path = recipe(STEPS)
+    cli.run(path, "--run", "r", "--local")
+    counter.take()
+    before = {r["key"]: r for r in ledger_of(tmp_path / "r")}
+    (pool / "coffee-00.jpg").write_bytes((pool / "coffee-01.jpg").read_bytes())
+    (pool / "chelsea-03.jpg").unlink()
+    cli.run(path, "--run", "r", "--local")
+    rows = ledger_of(tmp_path / "r")
+    changed = [r for r in rows if r["key"] == "coffee-00.jpg"]
+    assert [(r["version"], r["reason"]) for r in changed][0] == (0, "superseded")
+    assert changed[1]["version"] == 1 and changed[1]["id"] == changed[0]["id"]
+    gone = next(r for r in rows if r["key"] == "chelsea-03.jpg")
+    assert (gone["status"], gone["reason"]) == ("failed", "missing_source")
+    others = [r for r in rows if r["key"] not in ("coffee-00.jpg", "coffee-01.jpg", "chelsea-03.jpg")]
+    assert all(r["status"] == before[r["key"]]["status"] for r in others)
