@@ -22,8 +22,8 @@ def trim_box(rgb: np.ndarray) -> tuple[int, int, int, int]:
 
     A side's margin is the run of lines from the edge whose pixels (98 % of them) lie within 4 levels
     of the outermost line's median colour, ending in a straight step of at least 8 levels over 80 % of
-    the line (40 % where the opposite side has a margin of this colour). Zero where there is none; less than half of the side, so that no image is trimmed away
-    and a uniform image gives (0, 0, 0, 0).
+    the line (40 % where the opposite side has a margin of this colour). Zero where there is none; less
+    than half of the side, so that no image is trimmed away and a uniform one gives (0, 0, 0, 0).
     """
     # Each side as an array whose row 0 is that side's outermost line.
     sides = (rgb.transpose(1, 0, 2), rgb, rgb[:, ::-1].transpose(1, 0, 2), rgb[::-1])

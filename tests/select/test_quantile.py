@@ -16,7 +16,7 @@ from thresher.operators.base import Context
 from thresher.operators.select.order import from_keys, to_keys
 from thresher.operators.select.predicate import parse, quantiles_in, thresholds_of
 
-QS = ["0", "0.0001", "0.01", "0.25", "0.5", "0.99", "1"]
+QS = ["0", "0.0001", "0.01", "0.1234567", "0.5", "0.99", "1"]
 
 
 def rank(values: NDArray[Any], q: str) -> Any:
