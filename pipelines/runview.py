@@ -10,6 +10,7 @@ import pyarrow as pa
 from thresher.operators.registry import get
 from thresher.operators.views.opener import Opener
 from thresher.pipelines.plan.compile import CATALOG_COLUMNS
+from thresher.pipelines.plan.rates import step_seconds
 from thresher.pipelines.store.catalog import Catalog
 from thresher.pipelines.store.files import read_json, read_table
 from thresher.pipelines.store.manifest import check_folder, part_name
@@ -40,7 +41,8 @@ class OpenRun:
     def funnel(self, table: str) -> list[StepCount]:
         """Steps in recipe order; the first is `ingest`."""
         counts = read_json(self._ledger_folder(table) / "funnel.json") or []
-        return [StepCount(**c) for c in counts]
+        spent = step_seconds(self.folder)
+        return [StepCount(**c | {"seconds": spent.get(c["label"])}) for c in counts]
 
     def facts(self, table: str) -> dict[str, dict[str, Any]]:
         """Label of a Decide step -> what it found out."""

@@ -101,9 +101,7 @@ def _sorted_entries(hashes: U64, blocks: tuple[int, ...], mirror: bool) -> U64:
         for copy in range(copies):
             value = mirrored(some) if copy else some
             at = copy * len(hashes) + start
-            entries[at : at + len(some)] = (
-                _bits(value, blocks) << _ENTRY_BITS | number | np.uint64(copy)
-            )
+            entries[at : at + len(some)] = _bits(value, blocks) << _ENTRY_BITS | number | np.uint64(copy)
     entries.sort()
     return entries
 

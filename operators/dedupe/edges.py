@@ -49,7 +49,7 @@ class _Nodes(NamedTuple):
     classes: I64
     """Best record of each class, node by node, best first."""
     start: I64
-    count: I64
+    many: I64
     """Of each node's classes."""
 
 
@@ -97,11 +97,11 @@ def _collapse(pool: Pool) -> tuple[_Nodes, I64]:
 def _describe_capped(pool: Pool, nodes: _Nodes, work: Work) -> None:
     """Capped buckets' samples as record numbers, and nodes with too many classes beside them."""
     work.capped = [c._replace(sample=tuple(nodes.record[list(c.sample)].tolist())) for c in work.capped]
-    large = np.flatnonzero(nodes.count > SMALL_NODE)
-    largest = large[np.argsort(-nodes.count[large], kind="stable")][:MAX_REPORTED]
+    large = np.flatnonzero(nodes.many > SMALL_NODE)
+    largest = large[np.argsort(-nodes.many[large], kind="stable")][:MAX_REPORTED]
     more = []
     for i in largest.tolist():
-        size = int(nodes.count[i])
+        size = int(nodes.many[i])
         sample = nodes.classes[nodes.start[i] :][: min(size, SAMPLE)]
         more.append(Capped(EQUAL, int(pool.phash[nodes.record[i]]), size, tuple(sample.tolist())))
     work.cap(more, len(large))
@@ -112,7 +112,7 @@ def _class_pairs(
 ) -> Iterator[tuple[I64, I64, Bools]]:
     """Pairs of classes whose 256-bit hashes are close."""
     phash256 = pool.looks.phash256
-    several = np.flatnonzero(nodes.count > 1)
+    several = np.flatnonzero(nodes.many > 1)
     for i, j, _ in _products(nodes, several, several):
         once = i > j
         yield nodes.classes[i[once]], nodes.classes[j[once]], np.zeros(int(once.sum()), bool)
@@ -132,9 +132,9 @@ def _products(nodes: _Nodes, u: I64, v: I64, beyond: bool = False) -> Iterator[t
     All of u's classes with the best of v's; `beyond`: only those of u's that are not among its best,
     which completes the product when u and v have changed places.
     """
-    best = np.where(nodes.count <= SMALL_NODE, nodes.count, BEST)
+    best = np.where(nodes.many <= SMALL_NODE, nodes.many, BEST)
     skip = best[u] if beyond else np.zeros(len(u), np.int64)
-    rows, columns = nodes.count[u] - skip, best[v]
+    rows, columns = nodes.many[u] - skip, best[v]
     sizes = rows * columns
     ends = np.cumsum(sizes)
     for low in range(0, int(ends[-1]) if len(ends) else 0, _CHUNK):

@@ -61,7 +61,9 @@ def write_keys(slab: int, job: Job) -> None:
         }
         pieces.append(pa.table(piece))
     keys = pa.concat_tables(pieces)
-    write_run(job.run("keys", slab), keys, partition_of(words(keys["bytes"])[:, 0], job.partitions), job.partitions)
+    write_run(
+        job.run("keys", slab), keys, partition_of(words(keys["bytes"])[:, 0], job.partitions), job.partitions
+    )
 
 
 def group_bytes(partition: int, job: Job) -> None:

@@ -12,6 +12,7 @@ from thresher.operators.views.margins import trim_box
 from thresher.operators.views.pixels import pixel_sha
 from thresher.schemas import Column
 
+_HEADER = View("header")
 _BYTES = View("bytes")
 _DECODED = View("decoded")
 _RGB = View("rgb", 512)
@@ -19,9 +20,9 @@ _RGB = View("rgb", 512)
 
 @operator("hash.exact")
 class HashExact(Measure):
-    """SHA-256 of the file and of its pixels."""
+    """SHA-256 of the file and of its pixels. Animations have none of pixels: first frames may agree."""
 
-    views = (_BYTES, _DECODED)
+    views = (_HEADER, _BYTES, _DECODED)
     cost = "4 ms for each megapixel, 1.1 ms for each MB"
 
     def writes(self) -> list[Column]:
@@ -40,7 +41,10 @@ class HashExact(Measure):
         return Values(
             {
                 "bytes_sha": [hashlib.sha256(data).digest() for data in batch.view(_BYTES)],
-                "px_sha": [pixel_sha(pixels) for pixels in batch.view(_DECODED)],
+                "px_sha": [
+                    None if header.animated else pixel_sha(pixels)
+                    for header, pixels in zip(batch.view(_HEADER), batch.view(_DECODED), strict=True)
+                ],
                 "px_ver": [decoder_versions()] * len(batch),
             }
         )

@@ -119,7 +119,9 @@ def _result_path(scratch: Path, slab: int) -> Path:
     return scratch / f"near-{slab:06d}.npy"
 
 
-def _write(item: tuple[int, Sequence[int]], table: TableReader, params: NearParams, scratch: Path) -> list[int]:
+def _write(
+    item: tuple[int, Sequence[int]], table: TableReader, params: NearParams, scratch: Path
+) -> list[int]:
     slab, parts = item
     return write_slab(table, parts, params, _pool_path(scratch, slab))
 

@@ -37,7 +37,9 @@ class OrderParams(Params):
         None, description="A numeric column: within a 5 % step of area the record with the higher value stays"
     )
     source_rank: tuple[str, ...] = Field(
-        (), max_length=_MAX_SOURCES, description="Sources, best first: decides before the area; others come last"
+        (),
+        max_length=_MAX_SOURCES,
+        description="Sources, best first: decides before the area; others come last",
     )
 
     def order_columns(self) -> tuple[str, ...]:

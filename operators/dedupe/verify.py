@@ -40,9 +40,7 @@ def distance256(phash256: U64, a: I64, b: I64, mirror: Bools) -> NDArray[np.int1
     return np.bitwise_count(phash256[a] ^ other).sum(axis=1, dtype=np.int16)
 
 
-def compare(
-    looks: Looks, a: I64, b: I64, mirror: Bools, max_colour_diff: float
-) -> tuple[Bools, Bools]:
+def compare(looks: Looks, a: I64, b: I64, mirror: Bools, max_colour_diff: float) -> tuple[Bools, Bools]:
     """(same, grey): which pairs show the same picture, and which a greyscale copy of the other.
 
     The bits are taken as close already. A greyscale copy of a coloured picture is never `same`,

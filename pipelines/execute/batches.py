@@ -22,6 +22,8 @@ BATCH_ROWS = 32
 BATCH_BYTES = 64 << 20
 """A batch closes at 32 records or 64 MiB of decoded views, so that memory does not grow with the pool."""
 
+BATCH_PATIENCE = 4
+"""A batch may take as long as this many records; past that, the part is redone record by record."""
 BROKEN_AFTER = 8
 """An operator that raises for every record of a batch of at least 8 stops the run."""
 
@@ -84,7 +86,8 @@ class BatchRunner:
         states: dict[str, np.ndarray] = {}
         for spec, operator in zip(self._specs, self._operators, strict=True):
             ready, failures = self._ready(spec.name, spec.reads, batch, opened, states, bool(operator.views))
-            set_timers(self._task.cpu_s * max(len(ready), 1), self._task.wall_s * max(len(ready), 1))
+            records = min(max(len(ready), 1), BATCH_PATIENCE)
+            set_timers(self._task.cpu_s * records, self._task.wall_s * records)
             values = self._measure(operator, ready, batch, opened, columns)
             failures |= {ready[i]: f for i, f in values.failures.items()}
             state = np.full(len(batch), NOT_COMPUTED, np.int8)

@@ -123,6 +123,9 @@ class RayExecutor:
                 "include_dashboard": False,
                 "_temp_dir": os.path.join(tempfile.gettempdir(), "ray"),
             }
+        # Ray prints errors of its daemons to standard output, which belongs to `--json`; this
+        # executor tells the user of every death itself.
+        ray._private.worker.print_to_stdstream = _discard
         ray.init(address, log_to_driver=False, logging_level="ERROR", **local)
 
     def _lost_node(self) -> bool:
@@ -132,6 +135,10 @@ class RayExecutor:
         alive = _alive(ray)
         lost, self._nodes = alive < self._nodes, alive
         return lost
+
+
+def _discard(*_: Any, **__: Any) -> None:
+    return None
 
 
 def _call(fn: Callable[[Any], Any], item: Any) -> Any:

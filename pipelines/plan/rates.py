@@ -1,22 +1,34 @@
 """Rates that this run has measured, from its own log."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 def measured_rates(run: Path) -> dict[str, float]:
     """Step -> seconds for a record: worker seconds of passes, wall seconds of global steps."""
-    rates: dict[str, float] = {}
+    return {line["step"]: round(_spent(line) / line["rows"], 6) for line in _steps(run) if line["rows"] > 0}
+
+
+def step_seconds(run: Path) -> dict[str, float]:
+    """Label -> seconds of its last run; a pass counts for the first of its steps."""
+    return {line["step"].split(" + ")[0]: _spent(line) for line in _steps(run)}
+
+
+def _spent(line: dict[str, Any]) -> float:
+    return float(line["worker_seconds"] or line["seconds"])
+
+
+def _steps(run: Path) -> Iterator[dict[str, Any]]:
     try:
         lines = (run / "metrics.jsonl").read_text().splitlines()
     except FileNotFoundError:
-        return rates
+        return
     for text in lines:
         try:
             line = json.loads(text)
         except ValueError:
             continue  # the last line of a killed run
-        if line.get("event") == "step" and line.get("rows", 0) > 0:
-            spent = line["worker_seconds"] or line["seconds"]
-            rates[line["step"]] = round(spent / line["rows"], 6)
-    return rates
+        if line.get("event") == "step":
+            yield line

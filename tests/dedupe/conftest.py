@@ -13,16 +13,19 @@ from thresher.operators.views.margins import trim_box
 from thresher.schemas import Column
 from thresher.schemas.ids import record_id
 
-
 _tables: dict[int, "MemoryTable"] = {}
 """Workers are forked after their table was made: it travels as a number."""
+
+
+def _table(number: int) -> "MemoryTable":
+    return _tables[number]
 
 
 class MemoryTable:
     """Live records, cut into parts of `part_size` rows."""
 
     def __reduce__(self):
-        return _tables.__getitem__, (id(self),)
+        return _table, (id(self),)
 
     def __init__(self, records: pa.Table, part_size: int = 50, first_part: int = 0) -> None:
         _tables[id(self)] = self
@@ -139,10 +142,24 @@ def photos() -> list[np.ndarray]:
     from skimage import data
     from sklearn.datasets import load_sample_images
 
-    names = (
-        "astronaut coffee chelsea rocket hubble_deep_field retina immunohistochemistry camera coins moon "
-        "page clock brick grass gravel cell"
-    ).split()
+    names = [
+        "astronaut",
+        "coffee",
+        "chelsea",
+        "rocket",
+        "hubble_deep_field",
+        "retina",
+        "immunohistochemistry",
+        "camera",
+        "coins",
+        "moon",
+        "page",
+        "clock",
+        "brick",
+        "grass",
+        "gravel",
+        "cell",
+    ]
     found = [np.asarray(getattr(data, name)()) for name in names]
     found += [np.asarray(image) for image in load_sample_images().images]
     return [np.ascontiguousarray(np.stack([p] * 3, axis=2) if p.ndim == 2 else p[..., :3]) for p in found]

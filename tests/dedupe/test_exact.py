@@ -109,9 +109,7 @@ def test_all_distinct_captions_go_to_the_survivor(head, decide, runner):
     answer, _ = decide(DedupeExact(), table, runner, part_size=2)
     kept = {
         i: texts
-        for i, keep, texts in zip(
-            *(answer[c].to_pylist() for c in ("id", "kept", "alt_texts")), strict=True
-        )
+        for i, keep, texts in zip(*(answer[c].to_pylist() for c in ("id", "kept", "alt_texts")), strict=True)
         if keep
     }
     assert len(kept) == 3
@@ -119,7 +117,11 @@ def test_all_distinct_captions_go_to_the_survivor(head, decide, runner):
     first = min(table["id"].to_pylist()[:3])
     assert sorted(kept[first]) == ["x", "y", "z"] and kept[first][0] == own[first]
     assert [texts for i, texts in kept.items() if i != first] == [[], []]
-    assert all(t == [] for k, t in zip(answer["kept"].to_pylist(), answer["alt_texts"].to_pylist()) if not k)
+    assert all(
+        t == []
+        for k, t in zip(answer["kept"].to_pylist(), answer["alt_texts"].to_pylist(), strict=True)
+        if not k
+    )
 
 
 def test_alternative_captions_are_at_most_sixteen(head, decide):
