@@ -10,26 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from thresher.operators.base import Batch
 from thresher.operators.dedupe.dct import dct_hash, flip, hash_words, mirror, rotate180, transpose
 from thresher.operators.dedupe.hashes import HashExact, HashNear
-from thresher.operators.views import open_views
-from thresher.schemas import Media, Record
-from thresher.schemas.ids import record_id
-
-
-def measure(step, files):
-    """A Measure's columns for encoded files."""
-    opened = [open_views(data, step.views) for data in files]
-    records = [
-        Record(record_id("s", str(i).encode()), "s", str(i), (Media("image", str(i), None, None, ""),))
-        for i in range(len(files))
-    ]
-    batch = Batch(records, {view: [o[view] for o in opened] for view in step.views})
-    values = step.measure(batch)
-    assert not values.failures
-    assert [c.name for c in step.writes()] == list(values.columns)
-    return values.columns
 
 
 def encoded(pixels, **options):
@@ -96,7 +78,7 @@ def test_small_and_narrow_pictures_have_a_hash(shape):
     assert len(found.phash256) == 32 and len(found.tiny_rgb) == 48
 
 
-def test_exact_hashes_are_of_bytes_and_of_upright_pixels(photos):
+def test_exact_hashes_are_of_bytes_and_of_upright_pixels(photos, measure):
     photo = photos[1]
     upright = encoded(photo, format="PNG")
     exif = Image.Exif()
@@ -109,7 +91,7 @@ def test_exact_hashes_are_of_bytes_and_of_upright_pixels(photos):
     assert len(set(columns["px_ver"])) == 1
 
 
-def test_animations_have_no_pixel_hash(photos):
+def test_animations_have_no_pixel_hash(photos, measure):
     """Two animations may begin with the same picture."""
     frames = [Image.fromarray(p[:100, :100]) for p in photos[:3]]
     out = io.BytesIO()
@@ -118,7 +100,7 @@ def test_animations_have_no_pixel_hash(photos):
 
 
 @pytest.mark.acceptance("DA6")
-def test_photos_have_information_and_flat_pictures_none(photos):
+def test_photos_have_information_and_flat_pictures_none(photos, measure):
     rng = np.random.default_rng(6)
     ramp = np.linspace(0, 60, 300)[None, :] + np.linspace(0, 40, 200)[:, None]
     flat = [np.full((200, 300, 3), level, np.uint8) for level in rng.integers(0, 256, 60)]
@@ -129,7 +111,7 @@ def test_photos_have_information_and_flat_pictures_none(photos):
         assert all((value < 2) == low for value in rms)
 
 
-def test_margins_are_trimmed_before_hashing(photos):
+def test_margins_are_trimmed_before_hashing(photos, measure):
     photo = photos[1]
     framed = np.full((photo.shape[0] + 120, photo.shape[1] + 120, 3), 255, np.uint8)
     framed[60:-60, 60:-60] = photo

@@ -248,6 +248,10 @@ if __name__ == "__main__":
 
     threading.Thread(target=kill_one, daemon=True).start()
     running.Run(load(recipe), Path(folder), Profile(workers=2), quiet=True).execute()
+    for _ in range(600):  # the head notices a silent node after a while
+        if sum(n["Alive"] for n in ray.nodes()) == 1:
+            break
+        time.sleep(0.1)
     print("nodes", sum(n["Alive"] for n in ray.nodes()), flush=True)
 """
 
