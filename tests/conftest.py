@@ -44,9 +44,10 @@ class Cli:
     def __init__(self, cwd: Path) -> None:
         self.cwd = cwd
         self.env = os.environ | {"PYTHONUNBUFFERED": "1"}
+        self.prefix: list[str] = []
 
     def popen(self, *args: str, **kwargs: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "thresher.pipelines.cli", *map(str, args)]
+        command = [*self.prefix, sys.executable, "-m", "thresher.pipelines.cli", *map(str, args)]
         return subprocess.Popen(
             command, cwd=self.cwd, env=self.env, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs,

@@ -24,7 +24,7 @@ class Quality(Measure):
 
     views = (_HEADER, _RGB, _NATIVE, _DECODED)
     source = "classical; colorfulness: Hasler and Suesstrunk 2003, noise: Donoho and Johnstone 1994"
-    cost = "14 ms for each image of a megapixel, beside its decode"
+    cost = "12 ms for each image of a megapixel, beside its decode"
 
     def writes(self) -> list[Column]:
         return [*HEADER, *PIXELS]

@@ -73,7 +73,7 @@ class Decoder:
 
     @cached_property
     def _rgb(self) -> np.ndarray:
-        scale = 1 if "_native" in self.__dict__ else dct_scale(self.header)
+        scale = dct_scale(self.header)
         if scale == 1:
             return _frozen(rgb_base(self._native, self.header))
         scaled = decode(self._data, self.header, scale)

@@ -81,6 +81,8 @@ def test_a_tenth_of_frame_is_a_border_and_a_bare_photo_has_none(photos, encode, 
         assert measure(encode(pixels, form))["border"] == 0, name
         values = measure(encode(framed(pixels, 255, 0.1), form))
         assert values["border"] == pytest.approx(0.1, abs=0.01), name
+        # All four sides, though a wide frame fills nearly half of every line.
+        assert min(measure(encode(framed(pixels, 255, 0.2), form))["letterbox"]) > 0, name
 
 
 @pytest.mark.acceptance("I6")

@@ -1,0 +1,203 @@
+"""A whole scan (read, decode, quality, hashes, write) against the bare loop, a process pool and Ray Data.
+
+    pip install 'ray[data]==2.60.0'
+    python infra/bench/scan.py [--images 2000] [--rounds 1]
+
+Every line does the same decode and arithmetic (`open_views`, then `measure` of quality, hash.exact and
+hash.near) over the same JPEGs of 512 to 1,600 px, in a process tree of its own. `whole` is the command
+from its start to its end, `scan` leaves out starting and stopping Ray or the pool. CPU is of driver and
+workers, start, ledger and report included; Ray's own processes are listed apart.
+Must reach: CPU of an image at most 1.15 of the loop; two workers at least 1.8 of one; at least 0.9 of
+the pool's rate; faster than Ray Data.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from common import Usage, machine, make_pool, measure, print_table
+
+from thresher.operators.base import Batch, Measure
+from thresher.operators.registry import get
+from thresher.operators.values import to_array
+from thresher.operators.views import open_views
+from thresher.schemas import Media, Record
+
+OPERATORS = ("quality", "hash.exact", "hash.near")
+RECIPE = """
+thresher: 1
+name: scan
+tables:
+  images:
+    ingest: {folder: %s}
+    steps: [quality, hash.exact, hash.near]
+"""
+BATCH = 32
+
+
+def measure_files(paths: Iterable[str]) -> pa.Table:
+    """The columns of some files: the arithmetic that every line of the table shares."""
+    operators = [made for name in OPERATORS if isinstance(made := get(name)(), Measure)]
+    views = frozenset(view for operator in operators for view in operator.views)
+    columns: dict[str, list[Any]] = {c.name: [] for o in operators for c in o.writes()}
+    for path in paths:
+        with open(path, "rb") as file:
+            opened = open_views(file.read(), views)
+        record = Record(b"", "image", "pool", path, [Media("image", path, None, None, "jpeg")])
+        for operator in operators:
+            batch = Batch([record], {view: [opened[view]] for view in operator.views})
+            for name, values in operator.measure(batch).columns.items():
+                columns[name] += values
+    fields = [c for o in operators for c in o.writes()]
+    return pa.table({c.name: to_array(columns[c.name], c)[0] for c in fields})
+
+
+def run_loop(pool: Path, out: Path, workers: int) -> dict[str, Any]:
+    """One process, nothing around the arithmetic."""
+    started = time.perf_counter()
+    measure_files(_files(pool))
+    return {"scan_s": time.perf_counter() - started}
+
+
+def run_pool(pool: Path, out: Path, workers: int) -> dict[str, Any]:
+    """multiprocessing.Pool; the parent writes Parquet."""
+    with multiprocessing.get_context("spawn").Pool(workers) as processes:
+        processes.map(len, [""] * workers)
+        started = time.perf_counter()
+        chunks = _chunks(_files(pool), BATCH)
+        tables = list(processes.imap_unordered(measure_files, chunks))
+        pq.write_table(pa.concat_tables(tables), out / "columns.parquet", compression="zstd")
+        return {"scan_s": time.perf_counter() - started}
+
+
+def run_ray_data(pool: Path, out: Path, workers: int) -> dict[str, Any]:
+    """Ray Data: read_binary_files, map_batches, write_parquet."""
+    import ray.data
+
+    with ray_session(workers):
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        started = time.perf_counter()
+        paths = ray.data.from_items([{"path": path} for path in _files(pool)])
+        paths.map_batches(_measure_batch, batch_size=BATCH, batch_format="pyarrow").write_parquet(str(out))
+        return {"scan_s": time.perf_counter() - started}
+
+
+def _measure_batch(batch: pa.Table) -> pa.Table:
+    return measure_files(batch["path"].to_pylist())
+
+
+def run_thresher(pool: Path, out: Path, workers: int) -> dict[str, Any]:
+    """`thresher run`; with 0 workers, `--local`."""
+    from thresher.pipelines.execute import run as running
+    from thresher.pipelines.recipe import Profile, load
+
+    running.RAY_WORTH_S = 0.0
+    recipe = out / "scan.yaml"
+    recipe.write_text(RECIPE % pool)
+    with ray_session(workers) if workers else nullcontext():
+        profile = Profile(workers=workers or None)
+        running.Run(load(recipe), out / "run", profile, local=not workers, quiet=True).execute()
+    events = [json.loads(line) for line in (out / "run" / "metrics.jsonl").read_text().splitlines()]
+    steps = {e["step"]: e["seconds"] for e in events if e["event"] == "step"}
+    report = steps.pop("page")
+    return {"scan_s": sum(steps.values()), "report_s": report}
+
+
+@contextmanager
+def ray_session(workers: int) -> Iterator[None]:
+    """A Ray of our own, started before the clock, whose session folder goes with it."""
+    import ray
+
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+    session = ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False,
+                       logging_level="ERROR", object_store_memory=512 << 20)  # fmt: skip
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(session["session_dir"], ignore_errors=True)
+
+
+RUNS: dict[str, Callable[[Path, Path, int], dict[str, Any]]] = {
+    "loop": run_loop,
+    "pool": run_pool,
+    "ray-data": run_ray_data,
+    "thresher": run_thresher,
+}
+LINES = {
+    "bare loop": ("loop", 1),
+    "thresher --local": ("thresher", 0),
+    "thresher, 1 worker": ("thresher", 1),
+    "thresher, 2 workers": ("thresher", 2),
+    "process pool, 1": ("pool", 1),
+    "process pool, 2": ("pool", 2),
+    "Ray Data, 2": ("ray-data", 2),
+}
+
+
+def _files(pool: Path) -> list[str]:
+    return sorted(map(str, pool.rglob("*.jpg")))
+
+
+def _chunks(items: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def compare(images: int, rounds: int) -> None:
+    """Run every line, `rounds` times in turn, and print the best of each."""
+    with tempfile.TemporaryDirectory() as folder:
+        pool = Path(folder) / "pool"
+        megabytes = make_pool(pool, images, (512, 1600))
+        print(machine())
+        print(f"{images:,} JPEGs, {megabytes:.0f} MB, best of {rounds}\n", flush=True)
+        best: dict[str, Usage] = {}
+        for _ in range(rounds):
+            for name, (kind, workers) in LINES.items():
+                with tempfile.TemporaryDirectory(dir=folder) as out:
+                    usage = measure(__file__, "--one", kind, "--workers", workers, pool, out)
+                if name not in best or usage.answer["scan_s"] < best[name].answer["scan_s"]:
+                    best[name] = usage
+    rows = []
+    for name, usage in best.items():
+        cpu = usage.own_cpu_s
+        ratio = cpu / best["bare loop"].own_cpu_s
+        rate = images / usage.answer["scan_s"]
+        own = usage.cpu_s.get("ray", 0.0)
+        rows.append([name, usage.wall_s, usage.answer["scan_s"], rate, images / cpu, ratio, own])
+    print_table(["", "whole s", "scan s", "images/s", "images/CPU s", "CPU of loop", "Ray's own CPU s"], rows)
+    one, two, pool2, data = (
+        best[n].answer["scan_s"]
+        for n in ("thresher, 1 worker", "thresher, 2 workers", "process pool, 2", "Ray Data, 2")
+    )
+    print(f"\ntwo workers {one / two:.2f} of one; {pool2 / two:.2f} of the pool; {data / two:.2f} of Ray Data")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--one", choices=RUNS, help="one line, here, as JSON")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("folders", type=Path, nargs="*")
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(RUNS[given.one](*given.folders, given.workers)))
+    else:
+        compare(given.images, given.rounds)
+
+
+if __name__ == "__main__":
+    main()
