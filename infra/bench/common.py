@@ -1,11 +1,13 @@
 """What the benches share: the machine's line, the table, pools of photographs, and a process tree's cost."""
 
+import contextlib
 import json
 import multiprocessing
 import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -66,7 +68,7 @@ class Usage:
     peak_mb: dict[str, float] = field(default_factory=dict)
     """Role -> peak of the sum of resident memory, MB; `own` is driver and workers together."""
     answer: dict[str, Any] = field(default_factory=dict)
-    """The last line of the command's output, JSON."""
+    """The JSON object that the command printed."""
 
     @property
     def own_cpu_s(self) -> float:
@@ -74,25 +76,48 @@ class Usage:
         return self.cpu_s.get("driver", 0.0) + self.cpu_s.get("worker", 0.0)
 
 
-def measure(script: str, *arguments: object) -> Usage:
-    """Run a bench script in its own process and sample its tree ten times a second."""
-    command = [sys.executable, script, *map(str, arguments)]
+def measure(*command: object, cwd: Path | None = None) -> Usage:
+    """Run `python COMMAND`, which prints a JSON object, and sample its process tree ten times a second."""
+    words = [sys.executable, *map(str, command)]
     usage, started = Usage(), time.perf_counter()
     cpu: dict[int, tuple[str, float]] = {}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with tempfile.TemporaryFile("w+") as out, subprocess.Popen(words, stdout=out, cwd=cwd) as process:
         root = psutil.Process(process.pid)
         while process.poll() is None:
             _sample(root, cpu, usage.peak_mb)
-            time.sleep(SAMPLE_S)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(SAMPLE_S)
         usage.wall_s = time.perf_counter() - started
-        assert process.stdout
-        lines = process.stdout.read().splitlines()
+        out.seek(0)
+        text = out.read()
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
-    usage.answer = json.loads(lines[-1]) if lines else {}
+        raise SystemExit(f"{' '.join(words)} ended with status {process.returncode}")
+    usage.answer = json.loads(text)
     for role, seconds in cpu.values():
         usage.cpu_s[role] = usage.cpu_s.get(role, 0.0) + seconds
     return usage
+
+
+def thresher(folder: Path, *arguments: object) -> Usage:
+    """`thresher run photos.yaml --run run` in `folder`; `answer` is what `--json` printed."""
+    command = ("-m", "thresher.pipelines.cli", "run", "photos.yaml", "--run", "run", "--json")
+    return measure(*command, *arguments, cwd=folder)
+
+
+RECIPE = """
+thresher: 1
+name: photos
+seed: 7
+tables:
+  images:
+    ingest: {folder: ./pool}
+    steps:
+      - quality
+      - dedupe.exact
+      - dedupe.near
+      - select: {drop: {black: "luma_mean < 30"}}
+    export: {shard_size: 64MB}
+"""
 
 
 def _sample(root: psutil.Process, cpu: dict[int, tuple[str, float]], peak: dict[str, float]) -> None:

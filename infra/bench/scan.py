@@ -53,7 +53,7 @@ def measure_files(paths: Iterable[str]) -> pa.Table:
     for path in paths:
         with open(path, "rb") as file:
             opened = open_views(file.read(), views)
-        record = Record(b"", "image", "pool", path, [Media("image", path, None, None, "jpeg")])
+        record = Record(b"", "image", "pool", path, (Media("image", path, None, None, "jpeg"),))
         for operator in operators:
             batch = Batch([record], {view: [opened[view]] for view in operator.views})
             for name, values in operator.measure(batch).columns.items():
@@ -125,7 +125,7 @@ def ray_session(workers: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-        shutil.rmtree(session["session_dir"], ignore_errors=True)
+        shutil.rmtree(session.address_info["session_dir"], ignore_errors=True)
 
 
 RUNS: dict[str, Callable[[Path, Path, int], dict[str, Any]]] = {

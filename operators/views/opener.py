@@ -72,7 +72,7 @@ class Opener:
     def _filesystem(self, source: str) -> tuple[Any, str]:
         if source not in self._filesystems:
             fs, root = fsspec.core.url_to_fs(str(self._roots[source]))
-            self._filesystems[source] = fs, root.rstrip("/")
+            self._filesystems[source] = fs, root.rstrip("/") or "/"
         return self._filesystems[source]
 
     def _local(self, path: bytes, medium: Media) -> bytes:

@@ -3,8 +3,8 @@
 import sys
 from importlib.metadata import entry_points
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from thresher.pipelines.cli.inspect import COMMANDS as LOOKING
 from thresher.pipelines.cli.pools import COMMANDS as POOLS
@@ -36,17 +36,18 @@ def main() -> None:
         _plugins()
         code = typer.main.get_command(app).main(arguments, prog_name="thresher", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        text = str(error) if str(error).endswith(("?", ".")) else f"{error}."
+        print(f"thresher: {text} See `thresher --help`.", file=sys.stderr)
         sys.exit(2)
     except ThresherError as error:
         if debug:
             raise
         print(f"thresher: {error}", file=sys.stderr)
         sys.exit(error.code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)

@@ -14,6 +14,7 @@ from typing import Any
 from thresher import __version__
 from thresher.operators.ingest import Source, resolve
 from thresher.pipelines.execute.executor import Executor, InProcess, LocalExecutor
+from thresher.pipelines.execute.exporting import export_table
 from thresher.pipelines.execute.lock import RunLock
 from thresher.pipelines.execute.progress import Display, Step
 from thresher.pipelines.execute.signals import Interrupted, Stopper
@@ -104,7 +105,7 @@ class Run:
                 try:
                     table.ingest()
                     table.steps()
-                    table.export()
+                    export_table(table)
                 except Missing:
                     continue
         return self.tables
@@ -117,7 +118,7 @@ class Run:
         self._save_plan("log/running.json")
         table.steps()
         write_ledger(table)
-        table.export()
+        export_table(table)
         self.stop_here()
         return TableSummary(name, table.state.counts, table.computed, table.export_folder, table.problems)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from thresher.operators.base import Context, Decide, Export
+from thresher.operators.base import Context, Decide
 from thresher.operators.ingest import Source
 from thresher.pipelines.execute import ingest as ingesting
 from thresher.pipelines.execute.state import DROPPED, FAILED, TableState
@@ -58,7 +58,7 @@ class TableRun:
         self.listed_bytes = 0
         self.ledger_folder: str | None = None
         self._staged: set[int] = set()
-        self._pending: set[str] = set()
+        self.pending: set[str] = set()
         """In a plan: steps that the run would compute, so that what reads them cannot be evaluated."""
 
     presence: ingesting.Presence
@@ -159,7 +159,7 @@ class TableRun:
         self.state.count(step.label, step.operator.name, before, reasons)
 
     def _complete(self, step: StepPlan, part: int, lost: np.ndarray) -> None:
-        if lost.any() and step.label not in self._pending:
+        if lost.any() and step.label not in self.pending:
             raise ThresherError(
                 f"{int(lost.sum())} records of part {part} have no result",
                 f"step {step.label}",
@@ -176,7 +176,7 @@ class TableRun:
             label = " + ".join(s.label for s in steps if any(s.operator.name in n for n in needs.values()))
             if self.run.dry:
                 self.computed.append((label, rows))
-                self._pending |= {s.label for s in steps if any(s.operator.name in n for n in needs.values())}
+                self.pending |= {s.label for s in steps if any(s.operator.name in n for n in needs.values())}
                 return
             self._run_pass(steps, needs, rows, label)
 
@@ -266,8 +266,8 @@ class TableRun:
         if read_json(folder / "facts.json") is None:
             if self.run.dry:
                 self.computed.append((step.label, int(before.sum())))
-                if self._pending & self._ancestors(step):
-                    self._pending.add(step.label)
+                if self.pending & self._ancestors(step):
+                    self.pending.add(step.label)
                     self.state.count(step.label, step.operator.name, before, {})
                     return
                 folder = self.run.scratch / f"{step.label}@{fp}"
@@ -283,7 +283,7 @@ class TableRun:
     def _run_decide(self, step: StepPlan, operator: Decide, folder: Path) -> None:
         rows = int(self.state.live.sum())
         with self.run.step(self.plan.name, step.label, rows) as progress, self.run.interruptible():
-            context = self._context(step.label, rows)
+            context = self.context(step.label, rows)
             infos: list[FileInfo] = []
             for part, table in operator.decide(self.reader(), context):
                 table = _declared(table, step)
@@ -335,80 +335,13 @@ class TableRun:
                 np.save(path, self.state.live)
         return RunTable(str(self.run.folder), self.plan.name, columns, writers, path)
 
-    def _context(self, label: str, rows: int) -> Context:
+    def context(self, label: str, rows: int) -> Context:
+        """What a global step is given, with an empty scratch folder."""
         scratch = self.run.scratch / self.plan.name / label
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         seed = self.run.loaded.recipe.seed
         return Context(self.run.small_runner(rows), scratch, seed, label, self.roots, str(self.spool))
-
-    # --- export -------------------------------------------------------------------------------
-
-    def export(self) -> None:
-        """Write the shards, unless this very export exists."""
-        step = next((s for s in self.plan.steps if s.kind == "export"), None)
-        if step is None:
-            return
-        assert isinstance(step.operator, Export)
-        fp = combine([step.fp, self.digest()])
-        base = self._export_base(step)
-        target = base / fp
-        self.export_folder = target
-        if (target / "dataset.json").exists() and not self._pending:
-            if not self.run.dry:
-                _point(base / "latest", fp)
-            return
-        rows = int(self.state.live.sum())
-        if self.run.dry:
-            self.computed.append((step.label, rows))
-            return
-        previous = base / "latest"
-        identity = {
-            "recipe": self.run.loaded.recipe.name,
-            "table": self.plan.name,
-            "seed": self.run.loaded.recipe.seed,
-            "fingerprint": fp,
-            "records": rows,
-            "funnel": [[c.label, c.kept] for c in self.state.counts[1:]],
-            "steps": [
-                {
-                    "step": s.label,
-                    "operator": s.operator.name,
-                    "version": s.operator.version,
-                    "params": s.operator.params.model_dump(mode="json", exclude={"to"}),
-                    "fingerprint": s.fp,
-                }
-                for s in self.plan.steps
-            ],
-            "previous": str(previous.resolve()) if previous.exists() else None,
-        }
-        with self.run.step(self.plan.name, step.label, rows) as progress, self.run.interruptible():
-            context = self._context(step.label, rows)
-            runner = _Counting(self.run.executor(rows), progress, rows)
-            context = Context(runner, context.scratch, context.seed, step.label, self.roots, str(self.spool))
-            step.operator.export(self.reader(), context, str(target), identity)
-            shutil.rmtree(context.scratch, ignore_errors=True)
-        self.computed.append((step.label, rows))
-        _point(base / "latest", fp)
-
-    def _export_base(self, step: StepPlan) -> Path:
-        to = getattr(step.operator.params, "to", None)
-        if to is None:
-            return self.run.folder / "export" / self.plan.name
-        return Path(self.run.loaded.base / to)
-
-
-class _Counting:
-    """A Runner that shows how many of its pieces are done."""
-
-    def __init__(self, runner: Any, progress: Any, rows: int) -> None:
-        self._runner, self._progress, self._rows = runner, progress, rows
-
-    def map(self, fn: Any, items: Any) -> Iterator[Any]:
-        items = list(items)
-        for result in self._runner.map(fn, items):
-            self._progress.advance(self._rows / max(1, 2 * len(items)))
-            yield result
 
 
 def _declared(table: pa.Table, step: StepPlan) -> pa.Table:
@@ -431,11 +364,3 @@ def _rows(need: dict[str, np.ndarray], part_rows: int) -> int:
     for rows in need.values():
         mask |= rows
     return int(mask.sum())
-
-
-def _point(link: Path, target: str) -> None:
-    """Replace a symbolic link atomically."""
-    temporary = link.with_name(f".latest.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
-    os.replace(temporary, link)

@@ -1,0 +1,97 @@
+"""The export of a table: where it goes, what it is called, and which one is the latest."""
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thresher.operators.base import Export, Runner
+from thresher.pipelines.execute.progress import Step
+from thresher.pipelines.plan.compile import StepPlan
+from thresher.pipelines.plan.fingerprint import combine
+
+if TYPE_CHECKING:
+    from thresher.pipelines.execute.table import TableRun
+
+
+def export_table(table: "TableRun") -> None:
+    """Write the table's shards, unless this very export exists; then point `latest` at it."""
+    run = table.run
+    step = next((s for s in table.plan.steps if s.kind == "export"), None)
+    if step is None:
+        return
+    assert isinstance(step.operator, Export)
+    fp = combine([step.fp, table.digest()])
+    base = _base(table, step)
+    target = table.export_folder = base / fp
+    if not (target / "dataset.json").exists() or table.pending:
+        rows = int(table.state.live.sum())
+        table.computed.append((step.label, rows))
+        if run.dry:
+            return
+        with run.step(table.plan.name, step.label, rows) as progress, run.interruptible():
+            context = table.context(step.label, rows)
+            runner = _Counting(run.executor(rows), progress, rows)
+            context = dataclasses.replace(context, runner=runner)
+            step.operator.export(table.reader(), context, str(target), _identity(table, fp, rows, base))
+            shutil.rmtree(context.scratch, ignore_errors=True)
+    if not run.dry:
+        _point(base / "latest", fp)
+
+
+def _base(table: "TableRun", step: StepPlan) -> Path:
+    to = getattr(step.operator.params, "to", None)
+    if to is None:
+        return table.run.folder / "export" / table.plan.name
+    return table.run.loaded.base / str(to)
+
+
+def _identity(table: "TableRun", fp: str, rows: int, base: Path) -> dict[str, Any]:
+    """What `dataset.json` says of the export's origin: values only, no path, time or host.
+
+    `previous` is for the export operator (`placement: append`), which does not write it.
+    """
+    recipe = table.run.loaded.recipe
+    latest = base / "latest"
+    return {
+        "recipe": recipe.name,
+        "table": table.plan.name,
+        "seed": recipe.seed,
+        "fingerprint": fp,
+        "records": rows,
+        "funnel": [[c.label, c.kept] for c in table.state.counts[1:]],
+        "steps": [
+            {
+                "step": s.label,
+                "operator": s.operator.name,
+                "version": s.operator.version,
+                "params": s.operator.params.model_dump(mode="json", exclude={"to"}),
+                "fingerprint": s.fp,
+            }
+            for s in table.plan.steps
+        ],
+        "previous": str(latest.resolve()) if latest.exists() else None,
+    }
+
+
+class _Counting:
+    """A Runner that shows how many of its pieces are done; an export has about two rounds of them."""
+
+    def __init__(self, runner: Runner, progress: Step, rows: int) -> None:
+        self._runner, self._progress, self._rows = runner, progress, rows
+
+    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        pieces = list(items)
+        for result in self._runner.map(fn, pieces):
+            self._progress.advance(self._rows / max(1, 2 * len(pieces)))
+            yield result
+
+
+def _point(link: Path, target: str) -> None:
+    """Replace a symbolic link atomically."""
+    temporary = link.with_name(f".latest.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    os.replace(temporary, link)
