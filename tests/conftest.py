@@ -154,7 +154,7 @@ def plugin(tmp_path: Path, cli: Cli) -> Callable[[str, str], None]:
         (site / f"{name}_pkg.py").write_text(textwrap.dedent(source))
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-pkg\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[thresher.operators]\n{name} = {name}_pkg:Probe\n")
-        cli.env["PYTHONPATH"] = str(site)
+        cli.env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
 
     return install
 

@@ -10,7 +10,7 @@ Must reach: cost of a record flat or falling; memory flat.
 """
 
 import argparse
-import os
+import json
 import tempfile
 from pathlib import Path
 
@@ -32,23 +32,23 @@ PART = 4096
 ROWS_RECIPE = RECIPE.replace("{folder: ./pool}", "{shards: ./pool}").split("    export:")[0]
 
 
-def images(records: int) -> Usage:
+def images(records: int, *arguments: str) -> Usage:
     """A whole run over `records` small JPEGs."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_pool(folder / "pool", records, (96, 160))
         (folder / "photos.yaml").write_text(RECIPE)
-        return thresher(folder)
+        return thresher(folder, *arguments)
 
 
-def rows(records: int) -> Usage:
+def rows(records: int, *arguments: str) -> Usage:
     """Everything but the Measures over `records` synthetic rows."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "pool").mkdir()
         (folder / "photos.yaml").write_text(ROWS_RECIPE)
         synthesise(folder, records)
-        return thresher(folder)
+        return thresher(folder, *arguments)
 
 
 def synthesise(folder: Path, records: int) -> None:
@@ -113,13 +113,13 @@ def _random(column: Column, part: int, count: int) -> pa.Array:
         one = {"string": "same", "bool": False}.get(str(column.dtype))
         return pa.array([one] * count, column.dtype)
     rng = np.random.default_rng([part, len(column.name)])
-    low, high = column.low or 0, column.high if column.high is not None else 100
+    low, high = column.lo or 0, 100 if column.hi is None else column.hi
     return pa.array(rng.uniform(low, high, count)).cast(column.dtype, safe=False)
 
 
-def _line(records: int, what: str, usage: Usage) -> list[object]:
+def _line(what: str, records: int, usage: Usage) -> list[object]:
     cpu = usage.own_cpu_s
-    peak = [usage.peak_mb.get(role, 0.0) for role in ("driver", "worker", "ray")]
+    peak = [usage.peak_mb.get(role, 0.0) for role in ("driver", "worker", "own", "ray")]
     return [f"{records:,} {what}", usage.wall_s, cpu, cpu / records * 1000, *peak]
 
 
@@ -129,12 +129,18 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, nargs="*", default=[1_000, 10_000, 50_000])
     parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000])
+    parser.add_argument("--local", action="store_true", help="without Ray")
+    parser.add_argument("--json", action="store_true", help="print peaks of driver and workers, MB, as JSON")
     given = parser.parse_args()
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    print(machine() + "\n", flush=True)
-    lines = [_line(n, "images", images(n)) for n in given.images]
-    lines += [_line(n, "rows", rows(n)) for n in given.rows]
-    print_table(["", "wall s", "CPU s", "CPU ms each", "driver MB", "workers MB", "Ray's own MB"], lines)
+    local = ["--local"] if given.local else []
+    used = {("images", n): images(n, *local) for n in given.images}
+    used |= {("rows", n): rows(n, *local) for n in given.rows}
+    if given.json:
+        print(json.dumps({f"{n} {what}": usage.peak_mb["own"] for (what, n), usage in used.items()}))
+        return
+    print(machine() + "\n")
+    head = ["", "wall s", "CPU s", "CPU ms each", "driver MB", "workers MB", "both MB", "Ray's own MB"]
+    print_table(head, [_line(*key, usage) for key, usage in used.items()])
 
 
 if __name__ == "__main__":

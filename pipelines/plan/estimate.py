@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 SAMPLE = 24
 START_S = 6.0
 """Starting and stopping Ray."""
-GLOBAL_S = 0.3
+GLOBAL_S = 0.2
 """A global step over a small table: reading, deciding, writing."""
-RECORD_S = 0.004
-"""Export and report, for each record, until the run has measured its own."""
+DECIDE_S, EXPORT_S, ENTER_S = 0.0003, 0.005, 0.002
+"""Deciding, exporting (with the report) and entering one record, until the run has measured its own."""
 
 
 def estimate(run: "Run", table: "TableRun", rates: dict[str, float]) -> float:
@@ -39,8 +39,9 @@ def estimate(run: "Run", table: "TableRun", rates: dict[str, float]) -> float:
                 rate = sampled
             seconds += rows * rate if run.alone(rows) else START_S + rows * rate / workers
         else:
-            seconds += GLOBAL_S + rows * (rate if rate is not None else RECORD_S)
-    return seconds + (RECORD_S * entered if entered else 0)
+            guess = EXPORT_S if label == "export" else DECIDE_S
+            seconds += GLOBAL_S + rows * (guess if rate is None else rate)
+    return seconds + (1 + ENTER_S * entered if entered else 0)
 
 
 def planned(table: "TableRun") -> list[tuple[str, int]]:

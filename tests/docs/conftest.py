@@ -11,6 +11,8 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
+NAMES = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field", "retina")
+
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -37,7 +39,7 @@ def blocks() -> Callable[[str, str], list[str]]:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """`./photos`: 18 files, of which 8 are good, distinct photographs with a short side of 512 px or more."""
+    """`./photos`: 17 images and a caption. Nine are distinct photographs of 512 px or more."""
     import skimage.data
 
     folder = tmp_path / "photos"
@@ -55,6 +57,3 @@ def photos(tmp_path: Path) -> Path:
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "notes.jpg").write_text("not an image")
     return folder
-
-
-NAMES = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field", "retina")
