@@ -17,10 +17,14 @@ CASES = {
     "circular tables": (("{folder: ./photos}", "{table: images}"), "photos.yaml:7", "images", ""),
     "missing source": (("./photos", "./fotos"), "photos.yaml:7", "fotos", ""),
     "column without its step": (
-        ("      - quality\n      - dedupe.exact\n      - dedupe.near\n", ""), "photos.yaml:9", "sharpness", "- quality",
+        ("      - quality\n      - dedupe.exact\n      - dedupe.near\n", ""),
+        "photos.yaml:9", "sharpness", "- quality",
     ),
     "a step twice": (("- dedupe.exact", "- quality"), "photos.yaml:10", "quality", "as:"),
-    "wrong parameter": (("- dedupe.near", "- dedupe.near: {max_distnce: 3}"), "photos.yaml:11", "max_distnce", "max_distance"),
+    "wrong parameter": (
+        ("- dedupe.near", "- dedupe.near: {max_distnce: 3}"),
+        "photos.yaml:11", "max_distnce", "max_distance",
+    ),
     "bad shard size": (("100KB", "100 elephants"), "photos.yaml:15", "elephants", ""),
 }  # fmt: skip
 

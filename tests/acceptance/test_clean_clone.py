@@ -65,6 +65,10 @@ def test_no_file_imports_the_bare_rooms():
     import re
 
     bare = re.compile(r"^\s*(from|import) (schemas|operators|pipelines|configs)\b", re.M)
-    files = [p for room in ("schemas", "operators", "pipelines", "infra", "tests") for p in (ROOT / room).rglob("*.py")]
+    files = [
+        p
+        for room in ("schemas", "operators", "pipelines", "infra", "tests")
+        for p in (ROOT / room).rglob("*.py")
+    ]
     assert len(files) > 100
     assert [str(p) for p in files if bare.search(p.read_text())] == []

@@ -1,6 +1,5 @@
 """in = kept + dropped + failed, and a lost row is found by the next command."""
 
-import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -60,7 +59,10 @@ def test_a_lost_row_stops_the_next_command(cli, pool, recipe, tmp_path):
 
 
 def test_a_lost_row_of_a_delta_is_found(cli, pool, recipe, tmp_path):
-    steps = ("      - quality\n", "      - select: {as: first, drop: {custom.name: \"source == 'x'\"}}\n      - quality\n")
+    steps = (
+        "      - quality\n",
+        "      - select: {as: first, drop: {custom.name: \"source == 'x'\"}}\n      - quality\n",
+    )
     path = recipe(steps)
     cli.run(path, "--run", "r", "--local", "--limit", "40")
     cli.run(path, "--run", "r", "--local")

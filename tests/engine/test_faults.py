@@ -46,7 +46,9 @@ def test_a_poisonous_record_costs_one_record(cli, pool, recipe, plugin, ledger_o
     for name, source in (("segfault", "coffee-01"), ("spin", "coffee-02"), ("sleep", "coffee-03")):
         shutil.move(pool / f"{source}.jpg", pool / f"{name}.jpg")
     (tmp_path / "profile.yaml").write_text(PROFILE)
-    path = recipe(("      - quality\n", "      - quality\n      - probe\n"), ("seed: 7", "seed: 7\npart_size: 60"))
+    path = recipe(
+        ("      - quality\n", "      - quality\n      - probe\n"), ("seed: 7", "seed: 7\npart_size: 60")
+    )
     more = ["--local"] if where == "local" else []
     done = cli.run(path, "--run", "r", "--profile", "profile.yaml", *more)
     funnel = {c["label"]: c for c in done["tables"]["images"]["funnel"]}
@@ -58,7 +60,9 @@ def test_a_poisonous_record_costs_one_record(cli, pool, recipe, plugin, ledger_o
     assert len(failed) == 5, "three poisonous and two broken files; every other record went on"
     assert sum(funnel[s]["failed"] for s in ("quality", "probe")) == 5
     again = cli.run(path, "--run", "r", "--profile", "profile.yaml", *more)
-    assert again["tables"]["images"]["computed"] == [], "a failed state is sticky: the poison is not met again"
+    assert again["tables"]["images"]["computed"] == [], (
+        "a failed state is sticky: the poison is not met again"
+    )
 
 
 def _wait_for_fragments(run: Path, count: int, process: subprocess.Popen, limit: float = 120) -> int:
@@ -140,7 +144,9 @@ def test_sigkill_under_ray(cli, pool, recipe, tmp_path, tree_digest):
 @pytest.mark.parametrize("free_kb", [60, 330])
 def test_a_full_disk_stops_the_run_and_room_mends_it(cli, pool, recipe, tmp_path, tree_digest, free_kb):
     """60 kB fill up during a pass, 330 kB during export."""
-    path = recipe(("seed: 7", "seed: 7\npart_size: 10"), ("blurry: \"sharpness < 60\"", "blurry: \"sharpness < 1\""))
+    path = recipe(
+        ("seed: 7", "seed: 7\npart_size: 10"), ('blurry: "sharpness < 60"', 'blurry: "sharpness < 1"')
+    )
     cli.run(path, "--run", "whole", "--local")
     whole = tree_digest((tmp_path / "whole/export/images/latest").resolve())
     disk = tmp_path / "disk"
@@ -186,7 +192,7 @@ def test_sigint_stops_at_the_next_record(cli, pool, recipe, plugin, tmp_path, wh
     process = cli.popen("run", str(path), "--run", "r", *more)
     pass_folder = None
     for _ in range(2400):
-        pass_folder = next((tmp_path / "r/columns/images").glob("probe@*"), None) if not pass_folder else pass_folder
+        pass_folder = next((tmp_path / "r/columns/images").glob("probe@*"), None)
         if pass_folder or process.poll() is not None:
             break
         time.sleep(0.02)

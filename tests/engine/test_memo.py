@@ -84,7 +84,7 @@ def test_only_what_is_missing_is_computed(cli, pool, recipe, counter, ledger_of,
     assert again == admitted and counter.take() == []
     assert computed == {}, "decisions, ledger and export of the same rows were kept"
 
-    computed, changed = run(300, "--set", "tables.images.steps.probe.gain=2")
+    computed, _ = run(300, "--set", "tables.images.steps.probe.gain=2")
     assert sorted(counter.take()) == sorted(admitted)
     assert set(computed) == {"probe", "colour", "export"}, "exactly the dependants run again"
 
@@ -92,7 +92,12 @@ def test_only_what_is_missing_is_computed(cli, pool, recipe, counter, ledger_of,
 @pytest.mark.acceptance("C24")
 def test_plan_predicts_what_a_run_computes(cli, pool, recipe, counter, tmp_path):
     path = recipe(STEPS)
-    variants = [[], ["select.drop.blurry=sharpness < 600"], ["select.drop.blurry=sharpness < 40"], ["probe.gain=2"]]
+    variants = [
+        [],
+        ["select.drop.blurry=sharpness < 600"],
+        ["select.drop.blurry=sharpness < 40"],
+        ["probe.gain=2"],
+    ]
     cli.run(path, "--run", "r", "--local", "--set", "tables.images.steps.select.drop.blurry=sharpness < 300")
     for variant in variants:
         changes = [a for v in variant for a in ("--set", f"tables.images.steps.{v}")]
@@ -114,14 +119,18 @@ def test_third_party_operator_is_a_citizen(cli, pool, recipe, counter, tmp_path)
     assert "probe" in json.dumps(json.loads(cli("schema", "recipe")))
     done = cli.run(path, "--run", "r", "--local")
     funnel = {c["label"]: c for c in done["tables"]["images"]["funnel"]}
-    assert funnel["probe"]["failed"] == 0 and funnel["colour"]["reasons"] == {"custom.green": funnel["colour"]["dropped"]}
+    assert funnel["probe"]["failed"] == 0 and funnel["colour"]["reasons"] == {
+        "custom.green": funnel["colour"]["dropped"]
+    }
     page = (tmp_path / "r" / "report.html").read_text()
     assert "mean of the green channel" in page and "custom.green" in page
     source = (tmp_path / "site" / "probe_pkg.py").read_text()
     assert len(source.splitlines()) <= 30
 
 
-def test_a_changed_file_is_a_new_version_and_a_vanished_one_is_named(cli, pool, recipe, counter, ledger_of, tmp_path):
+def test_a_changed_file_is_a_new_version_and_a_vanished_one_is_named(
+    cli, pool, recipe, counter, ledger_of, tmp_path
+):
     path = recipe(STEPS)
     cli.run(path, "--run", "r", "--local")
     counter.take()
@@ -131,7 +140,7 @@ def test_a_changed_file_is_a_new_version_and_a_vanished_one_is_named(cli, pool, 
     cli.run(path, "--run", "r", "--local")
     rows = ledger_of(tmp_path / "r")
     changed = [r for r in rows if r["key"] == "coffee-00.jpg"]
-    assert [(r["version"], r["reason"]) for r in changed][0] == (0, "superseded")
+    assert (changed[0]["version"], changed[0]["reason"]) == (0, "superseded")
     assert changed[1]["version"] == 1 and changed[1]["id"] == changed[0]["id"]
     gone = next(r for r in rows if r["key"] == "chelsea-03.jpg")
     assert (gone["status"], gone["reason"]) == ("failed", "missing_source")

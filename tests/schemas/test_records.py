@@ -77,11 +77,16 @@ def test_id_halves_sort_as_bytes_do():
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False), st.text(), st.binary(max_size=8))
 def test_a_sidecar_gives_back_its_record(value: float, text: str, data: bytes):
-    schema = pa.schema([("f", pa.float32()), ("t", pa.string()), ("b", pa.binary()), ("l", pa.list_(pa.float32()))])
+    schema = pa.schema(
+        [("f", pa.float32()), ("t", pa.string()), ("b", pa.binary()), ("l", pa.list_(pa.float32()))]
+    )
     text = text.encode("utf-8", "ignore").decode()
     original = {"f": value, "t": text, "b": data, "l": [value, None]}
     restored = row_from_json(row_to_json(original, schema), schema)
-    assert pa.Table.from_pylist([restored], schema).equals(pa.Table.from_pylist([original], schema)) or value == 0.0
+    assert (
+        pa.Table.from_pylist([restored], schema).equals(pa.Table.from_pylist([original], schema))
+        or value == 0.0
+    )
 
 
 def test_sidecars_are_canonical():
