@@ -3,7 +3,7 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "__version__"]
+__all__ = ["Recipe", "__version__", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -12,4 +12,8 @@ def __getattr__(name: str) -> Any:
         from thresher.pipelines.recipe import Recipe
 
         return Recipe
+    if name == "run":
+        from thresher.pipelines.api import run
+
+        return run
     raise AttributeError(f"module 'thresher' has no attribute {name!r}")

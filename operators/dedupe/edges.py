@@ -51,28 +51,39 @@ class _Nodes(NamedTuple):
     start: I64
     many: I64
     """Of each node's classes."""
+    best: I64
+    """How many of them, from the first, meet every class of this node and of its neighbours."""
 
 
 def find_edges(pool: Pool, max_distance: int, max_colour_diff: float, work: Work) -> Edges:
     """All edges of the pool. Raises ThresherError when they are more than 20 a record."""
     nodes, stands_for = _collapse(pool)
-    found: list[I64] = []
-    total, allowed = 0, max(_EDGES_PER_RECORD * len(pool.place), _ALWAYS_ALLOWED)
+    allowed = max(_EDGES_PER_RECORD * len(pool.place), _ALWAYS_ALLOWED)
+    found = [np.zeros(0, np.int64)]
+    new = 0
     for a, b, mirror in _class_pairs(pool, nodes, max_distance, work):
         same, grey = compare(pool.looks, a, b, mirror, max_colour_diff)
         flags = np.where(mirror, MIRROR, 0) + np.where(grey, GREY, 0)
         packed = np.minimum(a, b) << 32 | np.maximum(a, b) << 2 | flags
-        found.append(np.unique(packed[same | grey]))
-        total += len(found[-1])
-        if total > allowed:
-            raise ThresherError(
-                f"more than {allowed} near-duplicate pairs among {len(pool.place)} records",
-                "dedupe.near",
-                "Lower max_distance, or drop the repeated material with an earlier select",
-            )
+        found.append(packed[same | grey])
+        new += len(found[-1])
+        if new > allowed:
+            found, new = [_distinct(found, allowed)], 0
+    packed = _distinct(found, allowed)
     _describe_capped(pool, nodes, work)
-    packed = np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
     return Edges(packed >> 32, packed >> 2 & ((1 << 30) - 1), packed & 3, stands_for, len(nodes.record))
+
+
+def _distinct(found: list[I64], allowed: int) -> I64:
+    """Each edge once: capped buckets let a pair meet in several tables."""
+    edges = np.unique(np.concatenate(found))
+    if len(edges) > allowed:
+        raise ThresherError(
+            f"more than {allowed} near-duplicate pairs",
+            "dedupe.near",
+            "Lower max_distance, or drop the repeated material with an earlier select",
+        )
+    return edges
 
 
 def _collapse(pool: Pool) -> tuple[_Nodes, I64]:
@@ -91,7 +102,8 @@ def _collapse(pool: Pool) -> tuple[_Nodes, I64]:
     classes = classes[np.argsort(node_number, kind="stable")]
     count = np.bincount(node_number, minlength=len(record))
     start = np.cumsum(count) - count
-    return _Nodes(record, classes, start, count), stands_for
+    best = np.where(count <= SMALL_NODE, count, BEST)
+    return _Nodes(record, classes, start, count, best), stands_for
 
 
 def _describe_capped(pool: Pool, nodes: _Nodes, work: Work) -> None:
@@ -132,9 +144,8 @@ def _products(nodes: _Nodes, u: I64, v: I64, beyond: bool = False) -> Iterator[t
     All of u's classes with the best of v's; `beyond`: only those of u's that are not among its best,
     which completes the product when u and v have changed places.
     """
-    best = np.where(nodes.many <= SMALL_NODE, nodes.many, BEST)
-    skip = best[u] if beyond else np.zeros(len(u), np.int64)
-    rows, columns = nodes.many[u] - skip, best[v]
+    skip = nodes.best[u] if beyond else np.zeros(len(u), np.int64)
+    rows, columns = nodes.many[u] - skip, nodes.best[v]
     sizes = rows * columns
     ends = np.cumsum(sizes)
     for low in range(0, int(ends[-1]) if len(ends) else 0, _CHUNK):

@@ -51,6 +51,12 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"thresher: {where}{error.strerror or error}. Mend that and run again.", file=sys.stderr)
+        sys.exit(1)
     except Exception as error:
         if debug:
             raise

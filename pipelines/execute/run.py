@@ -85,6 +85,7 @@ class Run:
         with RunLock(self.folder), self._stopper, self._scratch_folder():
             try:
                 write_bytes(self.folder / "recipe.yaml", self.loaded.recipe.to_yaml().encode())
+                self._save_plan("log/running.json")
                 summaries = [self._table(name) for name in self.plan.tables]
             except KeyboardInterrupt:
                 raise Interrupted from None

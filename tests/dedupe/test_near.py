@@ -195,6 +195,13 @@ def test_a_decision_names_distance_bound_and_keeper(photos, head, near_columns, 
     assert d[lost][0] == str(d[lost][1]) and 0 <= d[lost][1] <= 40
 
 
+def test_pools_with_nothing_to_compare(head, near_columns, decide):
+    assert decide(DedupeNear(), head(0, **near_columns([])))[0] is None
+    flat = [np.full((300, 300, 3), level, np.uint8) for level in (10, 10)]
+    answer, _ = decide(DedupeNear(), head(2, **near_columns(flat)))
+    assert answer["kept"].to_pylist() == [True, True]
+
+
 def test_a_stretched_copy_is_another_picture(photos, head, near_columns, decide):
     wide = cv2.resize(photos[0], None, fx=1.1, fy=1)
     answer, _ = decide(DedupeNear(), table_of(head, near_columns, [photos[0], wide]))
