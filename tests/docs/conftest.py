@@ -48,8 +48,12 @@ def photos(tmp_path: Path) -> Path:
     for name in ("astronaut", "coffee", "chelsea", "rocket"):
         images[name].save(folder / f"{name}.jpg", quality=92)
     for i, (x, y) in enumerate([(0, 0), (280, 0), (0, 480), (352, 480)]):
-        images["hubble_deep_field"].crop((x, y, x + 520, y + 520)).save(folder / f"hubble-{i}.jpg", quality=92)
-        images["retina"].crop((150 + x, 150 + y, 790 + x, 690 + y)).save(folder / f"retina-{i}.jpg", quality=92)
+        images["hubble_deep_field"].crop((x, y, x + 520, y + 520)).save(
+            folder / f"hubble-{i}.jpg", quality=92
+        )
+        images["retina"].crop((150 + x, 150 + y, 790 + x, 690 + y)).save(
+            folder / f"retina-{i}.jpg", quality=92
+        )
     images["hubble_deep_field"].crop((0, 0, 520, 520)).save(folder / "again.jpg", quality=60)
     images["astronaut"].resize((8, 8)).resize((600, 600), Image.Resampling.BICUBIC).save(folder / "soft.jpg")
     shutil.copy2(folder / "retina-0.jpg", folder / "retina copy.jpg")

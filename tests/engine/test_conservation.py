@@ -72,3 +72,38 @@ def test_a_lost_row_of_a_delta_is_found(cli, pool, recipe, tmp_path):
     assert "not the ones of its name" in cli.err
     delta.unlink()
     cli.run(path, "--run", "r", "--local")
+
+
+@pytest.mark.acceptance("C3")
+def test_a_lost_row_is_found_without_a_manifest(cli, pool, recipe, tmp_path):
+    """As after a kill between a fragment's rename and its manifest."""
+    path = recipe()
+    cli.run(path, "--run", "r", "--local")
+    fragment = next((tmp_path / "r").glob("columns/images/*/part-000000.parquet"))
+    fragment.with_name("manifest.parquet").unlink()
+    _lose_a_row(fragment)
+    cli("run", str(path), "--run", "r", "--local", code=1)
+    assert "step quality + hash.exact" in cli.err and "holds 99 rows, not 100" in cli.err
+
+
+@pytest.mark.acceptance("C3")
+@pytest.mark.parametrize("lie", ["status", "step"])
+def test_the_ledger_is_counted_against_the_funnel(pool, recipe, tmp_path, monkeypatch, lie):
+    """A ledger that says something else than the funnel stops the run."""
+    from thresher.pipelines import ledger
+    from thresher.pipelines.execute.run import Run
+    from thresher.pipelines.recipe import load
+    from thresher.schemas import ThresherError
+
+    honest = ledger._part
+
+    def lying(table, part):
+        rows = honest(table, part)
+        values = rows[lie].to_pylist()
+        i = next(i for i, v in enumerate(values) if v and v not in ("kept", "select"))
+        values[i] = "kept" if lie == "status" else "select"
+        return rows.set_column(rows.schema.get_field_index(lie), rows.schema.field(lie), [values])
+
+    monkeypatch.setattr(ledger, "_part", lying)
+    with pytest.raises(ThresherError, match="do not add up"):
+        Run(load(recipe()), tmp_path / "r", local=True, quiet=True).execute()
