@@ -18,9 +18,13 @@ class Garbage:
     bytes: int
 
 
-def find_garbage(run: OpenRun) -> list[Garbage]:
-    """Passes, decisions, ledgers and exports that the last plan does not use."""
-    return [Garbage(path, what, _size(path)) for path, what in _unused(run)]
+def find_garbage(run: OpenRun, exports: bool = False) -> list[Garbage]:
+    """Passes, decisions, ledgers and exports that the last plan does not use.
+
+    `exports`: also those in a folder of `export.to`, which other runs may share.
+    """
+    found = (Garbage(path, what, _size(path)) for path, what in _unused(run))
+    return [g for g in found if exports or g.path.is_relative_to(run.folder)]
 
 
 def remove(garbage: list[Garbage]) -> None:

@@ -85,16 +85,20 @@ def _ingest(table: "TableRun", part: int, heads: pa.Table, columns: dict[str, li
     present = table.state.part(table.presence.present, part)
     beyond = table.state.part(table.beyond, part)
     reasons, messages = heads["reason"].to_pylist(), heads["message"].to_pylist()
+    versions = heads["version"].to_pylist()
     open_rows = np.ones(len(newest), np.bool_)
     for i in range(len(newest)):
         if not newest[i]:
             reason, message = str(Reason.SUPERSEDED), None
+            columns["column"][i] = "version"
+            columns["value"][i], columns["bound"][i] = str(versions[i]), "another version of the file"
         elif not present[i]:
             reason, message = str(Reason.MISSING_SOURCE), "the file is gone from the listing"
         elif reasons[i]:
             reason, message = reasons[i], messages[i]
         elif beyond[i]:
             reason, message = str(Reason.QUOTA), None
+            columns["column"][i], columns["value"][i] = "id", "beyond the sample"
             columns["bound"][i] = f"--limit {table.run.limit}"
         else:
             continue

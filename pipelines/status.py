@@ -33,6 +33,9 @@ def _progress(run: Path, table: str, plan: dict[str, Any], rates: dict[str, floa
     rows = Catalog(run / "catalog" / table).rows
     store = ColumnStore(run / "columns" / table)
     yield [table, "parts", "of", "state"]
+    if not rows:
+        yield ["ingest", "0", "", "listing the sources"]
+        return
     yield ["ingest", str(len(rows)), str(len(rows)), "done"]
     decided = {
         p.name.split("@")[0] for p in (run / "global" / table).glob("*@*") if (p / "facts.json").exists()

@@ -119,7 +119,7 @@ FAILED: dict[Reason, str] = {
     Reason.BAD_VALUE: "NaN or infinity in a column",
 }
 
-TRANSIENT = frozenset({Reason.MISSING_SOURCE})
+TRANSIENT = frozenset({Reason.MISSING_SOURCE, Reason.UNREADABLE, Reason.NO_DECODER})
 """Failures that the next run asks again."""
 
 

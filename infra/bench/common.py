@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,10 +30,8 @@ SAMPLE_S = 0.1
 
 def machine() -> str:
     """Date, CPU, cores, memory, load and versions: what a number means nothing without."""
-    cpu = next(
-        (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
-        platform.machine(),
-    )
+    found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    cpu = found[1] if found else platform.machine()
     load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
     memory = psutil.virtual_memory().total / 2**30
     packages = ", ".join(f"{name} {version(name)}" for name in VERSIONS)

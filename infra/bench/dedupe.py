@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from common import machine, print_table
 
 from thresher.operators.base import Context
 from thresher.operators.dedupe.arrays import I64, U64
@@ -197,14 +198,14 @@ def in_own_process(rows: int, steps: bool) -> dict[str, Any]:
 
 def print_search(results: list[dict[str, Any]]) -> None:
     head = "rows", "seconds", "peak MB", "recall", "compares", "growth / n log n", "brute force", "4 bands"
-    print(" ".join(f"{h:>16}" for h in head))
-    first = results[0]
+    first, lines = results[0], []
     for r in results:
         n, n0 = r["rows"], first["rows"]
         growth = r["seconds"] / first["seconds"] / (n * math.log(n) / (n0 * math.log(n0)))
         peers = [f"{peer(n) / r['seconds']:,.1f} x" for peer in (brute_force, banding)]
         cells = [f"{n:,}", f"{r['seconds']:.1f}", f"{r['peak_mb']:.0f}", f"{r['recall']:.6f}"]
-        print(" ".join(f"{c:>16}" for c in [*cells, f"{r['compares']:,}", f"{growth:.2f}", *peers]))
+        lines.append([*cells, r["compares"], growth, *peers])
+    print_table(head, lines)
 
 
 def main() -> None:
@@ -217,12 +218,13 @@ def main() -> None:
         run = run_steps if arguments.steps else search
         print(json.dumps(run(arguments.rows[0])))
         return
+    print(machine() + "\n")
     results = [in_own_process(rows, arguments.steps) for rows in arguments.rows]
     if not arguments.steps:
         print_search(results)
         return
-    for r in results:
-        print("  ".join(f"{key} {value:,.0f}" for key, value in r.items()))
+    lines = [[f"{r['rows']:,}", *list(r.values())[1:]] for r in results]
+    print_table([key.replace("_", " ") for key in results[0]], lines)
 
 
 if __name__ == "__main__":

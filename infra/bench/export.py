@@ -8,7 +8,6 @@ One process each, warm page cache, best of the rounds. Must reach: a ratio of 0.
 import argparse
 import hashlib
 import os
-import platform
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from common import machine, print_table
 
 from thresher.operators.base import Context
 from thresher.operators.export import ExportParams, ShardExport
@@ -123,12 +123,13 @@ def run(folder: Path, records: int, size: int, rounds: int) -> None:
     works = {"tar -c, sync, sha256sum": tar, "export": export, "tar -x, sha256sum": read_tar, "verify": check}
     best = timed(works, rounds)
     baseline = {"export": "tar -c, sync, sha256sum", "verify": "tar -x, sha256sum"}
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs")
-    print(f"{records} files, {megabytes:.0f} MB, best of {rounds}\n")
-    print(f"{'':30}{'wall s':>8}{'MB/s':>8}{'ratio':>8}{'CPU s':>8}{'ratio':>8}")
+    print(machine())
+    print(f"{records:,} files, {megabytes:.0f} MB, best of {rounds}\n")
+    lines = []
     for name, (wall, cpu) in best.items():
         ratios = [base / own for base, own in zip(best[baseline.get(name, name)], (wall, cpu), strict=True)]
-        print(f"{name:30}{wall:8.2f}{megabytes / wall:8.0f}{ratios[0]:8.2f}{cpu:8.2f}{ratios[1]:8.2f}")
+        lines.append([name, wall, megabytes / wall, ratios[0], cpu, ratios[1]])
+    print_table(["", "wall s", "MB/s", "ratio", "CPU s", "ratio"], lines)
 
 
 def main() -> None:

@@ -86,7 +86,8 @@ def _heads(pool: SyntheticPool, part: int, source: str, unit: dict[str, object])
         "media": pa.array([[medium]] * count, stored_schema("image").field("media").type),
     }
     same = {"kind": "image", "source": source, "version": 0, "synthetic": False, "licence": "unknown",
-            "unit": unit["uri"], "parents": []} | {k: unit.get(k) for k in ("size", "mtime_ns", "etag")}  # fmt: skip
+            "parents": [], "unit": unit["uri"]}  # fmt: skip
+    same |= {name: unit[name] for name in ("size", "mtime_ns", "etag")}
     arrays = [
         fixed[f.name] if f.name in fixed else pa.array([same.get(f.name)] * count, f.type)
         for f in stored_schema("image")

@@ -180,7 +180,8 @@ def compare(images: int, rounds: int) -> None:
         best[n].answer["scan_s"]
         for n in ("thresher, 1 worker", "thresher, 2 workers", "process pool, 2", "Ray Data, 2")
     )
-    print(f"\ntwo workers {one / two:.2f} of one; {pool2 / two:.2f} of the pool; {data / two:.2f} of Ray Data")
+    ratios = f"{one / two:.2f} of one, {pool2 / two:.2f} of the pool, {data / two:.2f} of Ray Data"
+    print(f"\nrate of two workers: {ratios}")
 
 
 def main() -> None:

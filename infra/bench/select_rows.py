@@ -7,8 +7,7 @@ by part from a counter and never all in memory. Must reach: cost for each row fl
 """
 
 import argparse
-import os
-import platform
+import json
 import resource
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from common import machine, print_table
 
 from thresher.operators.base import Context
 from thresher.operators.select import Select, SelectParams
@@ -97,7 +97,7 @@ class Serial:
 
 
 def measure(rows: int) -> None:
-    """Run select once; print a line of the table."""
+    """Run select once; print a line of the table as JSON."""
     operator = Select(SelectParams.model_validate(PARAMS))
     operator.check(COLUMNS)
     table = Synthetic(rows, COLUMNS)
@@ -117,7 +117,7 @@ def measure(rows: int) -> None:
     wall = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     each = cpu / rows * 1e6
-    print(f"{rows:>10,} {kept:>9,} {wall:>7.1f} {cpu:>7.1f} {each:>10.2f} {making:>8.1f} {peak:>7.0f}")
+    print(json.dumps([f"{rows:,}", kept, wall, cpu, each, making, peak]))
 
 
 def main() -> None:
@@ -128,13 +128,10 @@ def main() -> None:
     rows = parser.parse_args().rows
     if len(rows) == 1:
         return measure(rows[0])
-    print(f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
-    print(
-        f"{'rows':>10} {'kept':>9} {'wall s':>7} {'CPU s':>7} {'CPU us/row':>10} {'read s':>8} {'RSS MB':>7}",
-        flush=True,
-    )
-    for count in rows:
-        subprocess.run([sys.executable, __file__, "--rows", str(count)], check=True)
+    print(machine() + "\n")
+    command = [sys.executable, __file__, "--rows"]
+    lines = [json.loads(subprocess.check_output([*command, str(count)])) for count in rows]
+    print_table(["rows", "kept", "wall s", "CPU s", "CPU us/row", "read s", "RSS MB"], lines)
 
 
 if __name__ == "__main__":

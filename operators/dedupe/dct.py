@@ -8,6 +8,7 @@ Cosines are whole numbers (1/4096) and so are the pixels: sums are exact in floa
 any machine.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import cv2
@@ -106,6 +107,7 @@ def _area(image: NDArray, side: int) -> NDArray:
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA))
 
 
+@cache
 def _basis(size: int, frequencies: int) -> NDArray[np.float64]:
     """Rows 1..frequencies of the DCT-II of `size` points, in units of 1/4096, without its norm."""
     k, n = np.arange(1, frequencies + 1)[:, None], np.arange(size)

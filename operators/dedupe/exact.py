@@ -40,7 +40,7 @@ class DedupeExact(Decide):
 
     params_model = OrderParams
     reads = ("bytes_sha", "px_sha", "px_ver", *ORDER_COLUMNS)
-    cost = "1 minute of one core for ten million records"
+    cost = "1 minute of two cores for ten million records"
 
     partitions = 0
     """Of each shuffle; 0 chooses by size. Never changes a result."""

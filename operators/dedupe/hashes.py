@@ -23,7 +23,7 @@ class HashExact(Measure):
     """SHA-256 of the file and of its pixels. Animations have none of pixels: first frames may agree."""
 
     views = (_HEADER, _BYTES, _DECODED)
-    cost = "4 ms for each megapixel, 1.1 ms for each MB"
+    cost = "1.7 ms for each megapixel, 0.6 ms for each MB"
 
     def writes(self) -> list[Column]:
         return [
@@ -56,7 +56,7 @@ class HashNear(Measure):
 
     views = (_RGB,)
     source = "sign of DCT coefficients (Zauner 2010, with the sign in place of the median)"
-    cost = "0.5 ms for each image"
+    cost = "1.5 ms for each image"
 
     def writes(self) -> list[Column]:
         return [

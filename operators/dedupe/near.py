@@ -58,7 +58,7 @@ class DedupeNear(Decide):
     params_model = NearParams
     reads = (*HASH_COLUMNS, *ORDER_COLUMNS, "letterbox")
     source = "multi-index hashing (arXiv 1307.2982) with 20 tables of 3 of 6 blocks; star rule ours"
-    cost = "1 to 2 minutes of one core for ten million records"
+    cost = "1 minute of one core for ten million records"
 
     def writes(self) -> list[Column]:
         return [
@@ -81,12 +81,25 @@ class DedupeNear(Decide):
         search = partial(_search, params=self.params, scratch=context.scratch)
         for facts in context.runner.map(search, [[sum(c) for c in counts]]):
             context.facts.update(facts)
+        context.facts["bounds"] = [self._bound()]
         for (slab, parts), count in zip(groups, counts, strict=True):
             rows = slab_rows(_pool_path(context.scratch, slab))
             results = np.load(_result_path(context.scratch, slab))
             cuts = np.cumsum(count)[:-1]
             for part, row, result in zip(parts, np.split(rows, cuts), np.split(results, cuts), strict=True):
                 yield part, self._decisions(row, result)
+
+    def _bound(self) -> dict[str, Any]:
+        """The distance that drops, for the report's histogram."""
+        limit = self.params.max_distance
+        return {
+            "reason": str(Reason.DUPLICATE_NEAR),
+            "column": "near_d256",
+            "operator": "<=",
+            "value": float(limit),
+            "expression": f"near_d256 <= {limit}",
+            "calibrate": False,
+        }
 
     def _decisions(self, row: Any, result: Any) -> pa.Table:
         distance = result["distance"]
@@ -103,7 +116,7 @@ class DedupeNear(Decide):
             row,
             dropped,
             reason=constant(str(Reason.DUPLICATE_NEAR), len(row)),
-            column=constant("phash256", len(row)),
+            column=constant("near_d256", len(row)),
             value=pa.array(distance).cast(pa.string()),
             bound=constant(str(self.params.max_distance), len(row)),
             keeper=keeper,

@@ -82,6 +82,12 @@ def resolve(params: IngestParams, base: Path) -> Source:
         found = [_absolute(p, base) for p in _expand(text, base, path)]
         places += found
         folders += _folders(found, kind, path)
+    if len(set(folders)) > 1 and isinstance(given, list):
+        raise FieldError(
+            "the listed shards are in different folders, so that a longer list would change every id",
+            (kind,),
+            "Give each folder an entry of its own under `ingest`, with a `name`",
+        )
     root = _common(folders)
     name = params.name or os.path.basename(root.rstrip("/"))
     if not name:

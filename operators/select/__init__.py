@@ -52,7 +52,9 @@ class SelectParams(Params):
 
     drop: dict[str, str] = Field({}, description="reason: predicate, in order; the first that holds counts")
     keep_anyway: str | None = Field(None, description="predicate that overrides every drop, but no quota")
-    where: list[Block] = Field([], description="drops for the records of one source or category")
+    where: Annotated[list[Block], BeforeValidator(_as_list, json_schema_input_type=Block | list[Block])] = (
+        Field([], description="drops for the records of one source or category")
+    )
     at_most: Annotated[
         list[AtMost], BeforeValidator(_as_list, json_schema_input_type=AtMost | list[AtMost])
     ] = Field([], description="quotas, applied in order to what the predicates keep")

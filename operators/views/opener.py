@@ -70,6 +70,8 @@ class Opener:
         self._file = self._table = self._group = None
 
     def _filesystem(self, source: str) -> tuple[Any, str]:
+        if source not in self._roots:
+            raise MediaError(Reason.MISSING_SOURCE, f"the recipe has no source {source!r} any more")
         if source not in self._filesystems:
             fs, root = fsspec.core.url_to_fs(str(self._roots[source]))
             self._filesystems[source] = fs, root.rstrip("/") or "/"

@@ -54,7 +54,8 @@ def run(
             count = f" ({problem['count']})" if problem.get("count", 1) > 1 else ""
             print(f"  not entered: {problem['path']}{count}: {problem['message']}")
         if table.export:
-            print(f"Shards: {table.export.parent / 'latest'}")
+            shown = table.export if limit else table.export.parent / "latest"
+            print(f"Shards: {shown}")
     print(f"Report: {summary.report}\nDone in {time_text(summary.seconds)}.")
     return 0
 
@@ -82,6 +83,9 @@ def plan(
 def gc(
     run: Annotated[Path, typer.Argument(help="Run directory.")],
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+    exports: Annotated[
+        bool, typer.Option("--exports", help="Also older exports in `export.to`, which other runs may use.")
+    ] = False,
 ) -> int:
     """Show what the run's recipe no longer refers to, and remove it."""
     from thresher.pipelines.execute.lock import RunLock
@@ -90,7 +94,7 @@ def gc(
 
     opened = open_run(run)
     with RunLock(opened.folder):
-        garbage = find_garbage(opened)
+        garbage = find_garbage(opened, exports)
         for item in garbage:
             print(f"{size_text(item.bytes):>10}  {item.what}: {item.path}")
         if not garbage:

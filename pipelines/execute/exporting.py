@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from thresher.operators.base import Export, Runner
 from thresher.pipelines.execute.progress import Step
 from thresher.pipelines.plan.compile import StepPlan
-from thresher.pipelines.plan.fingerprint import combine
+from thresher.pipelines.plan.fingerprint import combine, digest
 
 if TYPE_CHECKING:
     from thresher.pipelines.execute.table import TableRun
@@ -23,10 +23,14 @@ def export_table(table: "TableRun") -> None:
     if step is None:
         return
     assert isinstance(step.operator, Export)
-    fp = combine([step.fp, table.digest()])
     base = _base(table, step)
+    if table.pending:
+        table.computed.append((step.label, int(table.state.live.sum())))
+        return
+    identity = _identity(table)
+    fp = combine([step.fp, table.content(), digest(identity)])
     target = table.export_folder = base / fp
-    if not (target / "dataset.json").exists() or table.pending:
+    if not (target / "dataset.json").exists():
         rows = int(table.state.live.sum())
         table.computed.append((step.label, rows))
         if run.dry:
@@ -35,9 +39,11 @@ def export_table(table: "TableRun") -> None:
             context = table.context(step.label, rows)
             runner = _Counting(run.executor(rows), progress, rows)
             context = dataclasses.replace(context, runner=runner)
-            step.operator.export(table.reader(), context, str(target), _identity(table, fp, rows, base))
+            latest = base / "latest"
+            identity |= {"fingerprint": fp, "previous": str(latest.resolve()) if latest.exists() else None}
+            step.operator.export(table.reader(), context, str(target), identity)
             shutil.rmtree(context.scratch, ignore_errors=True)
-    if not run.dry:
+    if not run.dry and (run.limit is None or not (base / "latest").exists()):
         _point(base / "latest", fp)
 
 
@@ -48,19 +54,15 @@ def _base(table: "TableRun", step: StepPlan) -> Path:
     return table.run.loaded.base / str(to)
 
 
-def _identity(table: "TableRun", fp: str, rows: int, base: Path) -> dict[str, Any]:
-    """What `dataset.json` says of the export's origin: values only, no path, time or host.
-
-    `previous` is for the export operator (`placement: append`), which does not write it.
-    """
+def _identity(table: "TableRun") -> dict[str, Any]:
+    """What `dataset.json` says of the export's origin: values only, no path, time, host or history."""
     recipe = table.run.loaded.recipe
-    latest = base / "latest"
     return {
         "recipe": recipe.name,
         "table": table.plan.name,
         "seed": recipe.seed,
-        "fingerprint": fp,
-        "records": rows,
+        "sources": {name: {"licence": g[0], "synthetic": g[1]} for name, g in sorted(table.given.items())},
+        "records": int(table.state.live.sum()),
         "funnel": [[c.label, c.kept] for c in table.state.counts[1:]],
         "steps": [
             {
@@ -72,12 +74,15 @@ def _identity(table: "TableRun", fp: str, rows: int, base: Path) -> dict[str, An
             }
             for s in table.plan.steps
         ],
-        "previous": str(latest.resolve()) if latest.exists() else None,
     }
 
 
+ROUNDS = 3
+"""Rounds of pieces in an export: bytes of each bucket, rows for each shard, the shards."""
+
+
 class _Counting:
-    """A Runner that shows how many of its pieces are done; an export has about two rounds of them."""
+    """A Runner that shows how many of its pieces are done."""
 
     def __init__(self, runner: Runner, progress: Step, rows: int) -> None:
         self._runner, self._progress, self._rows = runner, progress, rows
@@ -85,7 +90,7 @@ class _Counting:
     def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         pieces = list(items)
         for result in self._runner.map(fn, pieces):
-            self._progress.advance(self._rows / max(1, 2 * len(pieces)))
+            self._progress.advance(self._rows / (ROUNDS * max(1, len(pieces))))
             yield result
 
 

@@ -17,6 +17,7 @@ from thresher.operators.base import Failure
 from thresher.pipelines.execute.batches import state_columns
 from thresher.pipelines.execute.child import Child, ChildDied
 from thresher.pipelines.execute.task import PassResult, PassTask, StopFlag
+from thresher.pipelines.store.files import FileInfo
 from thresher.pipelines.store.fragments import FAILED, NOT_COMPUTED, write_fragment
 from thresher.schemas import Reason
 
@@ -34,9 +35,16 @@ def run_guarded(task: PassTask) -> PassResult:
     child = Child()
     request = dataclasses.asdict(task)
     opened = False
+    files: list[FileInfo] = []
+    done = 0
+    flushed = started
     for offset in offsets:
         if stop:
             break
+        if tables and time.monotonic() - flushed > task.flush_s:
+            files.append(_write(task, tables, final=False))
+            done += len(tables)
+            tables, flushed = [], time.monotonic()
         deaths = 0
         while True:
             try:
@@ -55,14 +63,16 @@ def run_guarded(task: PassTask) -> PassResult:
                     failed += 1
                     break
     child.close()
-    files = []
+    done += len(tables)
     if tables:
-        table = pa.concat_tables(tables, promote_options="default")
-        final = len(tables) == len(offsets)
-        files.append(write_fragment(Path(task.folder), task.part, task.part_rows, table, final))
+        files.append(_write(task, tables, final=done == len(offsets)))
     seconds = time.monotonic() - started
-    stopped = len(tables) < len(offsets)
-    return PassResult(task.part, len(tables), seconds, files, stopped, failed, guarded=True)
+    return PassResult(task.part, done, seconds, files, done < len(offsets), failed, guarded=True)
+
+
+def _write(task: PassTask, tables: list[pa.Table], final: bool) -> FileInfo:
+    table = pa.concat_tables(tables, promote_options="default")
+    return write_fragment(Path(task.folder), task.part, task.part_rows, table, final)
 
 
 def _failure(death: ChildDied, timed_out: bool, task: PassTask) -> Failure:

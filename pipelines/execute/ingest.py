@@ -4,7 +4,8 @@ A row is live if it is the newest version of its id and the listing still shows 
 holds it, unchanged. So nothing about presence needs to be stored.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from thresher.operators.ingest import Listing, Source, list_source, scan
 from thresher.pipelines.store.catalog import Catalog, stored_schema
 from thresher.pipelines.store.files import write_bytes
 from thresher.schemas.ids import id_halves
+from thresher.schemas.sidecar import dumps
 from thresher.schemas.uris import split_fragment
 
 UNIT = ["unit", "mtime_ns", "etag"]
@@ -38,14 +40,26 @@ class Presence:
     """State of every catalog row, in catalog order."""
 
     newest: np.ndarray
-    """bool: no later version of this id exists."""
+    """bool: of all versions of this id, the one that counts."""
     present: np.ndarray
     """bool: the listing still shows the file, unchanged."""
 
 
 def list_sources(sources: Sequence[Source]) -> list[Listed]:
-    """List every source of a table."""
-    return [Listed(s, list_source(s)) for s in sources]
+    """List every source of a table.
+
+    A column mapping counts as part of a file's state: another one gives other records.
+    """
+    return [Listed(s, _marked(list_source(s), s.params.columns)) for s in sources]
+
+
+def _marked(listing: Listing, mapping: Mapping[Any, str]) -> Listing:
+    if not mapping:
+        return listing
+    units = listing.units
+    etag = pc.binary_join_element_wise(units["etag"], dumps(mapping), "|")
+    marked = units.set_column(units.schema.get_field_index("etag"), units.schema.field("etag"), etag)
+    return Listing(marked, listing.problems)
 
 
 def known_units(catalog: Catalog) -> pa.Table:
@@ -75,7 +89,7 @@ def presence(listed: Sequence[Listed], known: pa.Table) -> Presence:
         tokens = pc.unique(_token(one.listing.units, "uri", one.source))
         shown = pc.is_in(_token(known, "unit", one.source), tokens)
         present |= pc.and_(mine, shown).to_numpy()
-    return Presence(_newest(known), present)
+    return Presence(_newest(known, present), present)
 
 
 def enter(
@@ -109,12 +123,21 @@ def scan_to_file(source: Source, spool: str, scratch: str, item: tuple[int, pa.T
     number, units = item
     rows = scan(source, units, spool)
     rows = rows.append_column("unit", _unit_of(source, units, rows))
+    rows = rows.append_column("head", pa.array(list(map(_head, rows.to_pylist())), pa.uint64()))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, rows.schema) as writer:
         writer.write_table(rows)
     path = Path(scratch) / f"{source.name}-{number:06d}.arrow"
     write_bytes(path, sink.getvalue())
     return str(path)
+
+
+def _head(row: dict[str, Any]) -> int:
+    """Hash of what an export shows of a row. Members that pass through unread count by their file's
+    time as well, since nothing else tells that one changed."""
+    extra = any(m["role"] == "extra" for m in row["media"])
+    shown = [row["media"], row["text"], row["meta"], row["mtime_ns"] if extra else 0]
+    return int.from_bytes(hashlib.blake2b(dumps(shown).encode(), digest_size=8).digest(), "big")
 
 
 def _unit_of(source: Source, units: pa.Table, rows: pa.Table) -> pa.Array:
@@ -156,9 +179,11 @@ def _token(table: pa.Table, uri: str, source: Source) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(*parts, "\x00")
 
 
-def _newest(known: pa.Table) -> np.ndarray:
+def _newest(known: pa.Table, present: np.ndarray) -> np.ndarray:
+    """The latest version of each id among those in the listing: a file put back as it was is live
+    again. The latest of all where none is in the listing."""
     first, second = halves(known)
-    order = np.lexsort((known["version"].to_numpy(), second, first))
+    order = np.lexsort((known["version"].to_numpy(), present, second, first))
     newest = np.ones(len(order), np.bool_)
     same = (first[order][1:] == first[order][:-1]) & (second[order][1:] == second[order][:-1])
     newest[order[:-1][same]] = False

@@ -26,7 +26,7 @@ from thresher.pipelines.store.manifest import check_folder, part_name, write_man
 from thresher.pipelines.store.reader import RunTable, Writer
 from thresher.schemas.decisions import DECISION
 from thresher.schemas.errors import ThresherError
-from thresher.schemas.ids import keyed_hash
+from thresher.schemas.ids import keyed_hash, mix64
 from thresher.schemas.reasons import Reason
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class TableRun:
         self.catalog = Catalog(run.folder / "catalog" / plan.name)
         self.store = ColumnStore(run.folder / "columns" / plan.name)
         self.roots = {s.name: s.root for s in sources}
+        self.given = {s.name: (s.params.licence, s.params.synthetic) for s in sources}
         self.spool = run.folder / "media" / plan.name / "ingest"
         self.decisions: dict[str, Path] = {}
         """Decide label -> folder of its decisions."""
@@ -138,6 +139,18 @@ class TableRun:
     def digest(self) -> str:
         """Digest of the records that are live now."""
         return live_digest(self.state.halves, self.state.versions, self.state.live)
+
+    def content(self) -> str:
+        """Digest of what an export of the live records holds: ids, bytes, captions; not their history."""
+        reader = self.reader()
+        sums = [0, 0]
+        for part in reader.parts:
+            rows = reader.read(part, ["id", "head", "bytes_sha"])
+            sha = np.frombuffer(b"".join(rows["bytes_sha"].to_pylist()), ">u8").reshape(-1, 4)[:, 0]
+            salt = mix64(rows["head"].to_numpy() ^ mix64(sha.astype(np.uint64)))
+            for i, half in enumerate(ingesting.halves(rows)):
+                sums[i] += int(mix64(half ^ salt).sum(dtype=np.uint64))
+        return digest([int(self.state.live.sum()), *(s % 2**64 for s in sums)])
 
     def _measure(self, step: StepPlan) -> None:
         index = next(i for i, stage in enumerate(self.plan.stages) if step.label in stage)
@@ -333,7 +346,7 @@ class TableRun:
             path = str(self.run.scratch / f"{self.plan.name}-{name}.npy")
             if not os.path.exists(path):
                 np.save(path, self.state.live)
-        return RunTable(str(self.run.folder), self.plan.name, columns, writers, path)
+        return RunTable(str(self.run.folder), self.plan.name, columns, writers, path, self.given)
 
     def context(self, label: str, rows: int) -> Context:
         """What a global step is given, with an empty scratch folder."""

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from thresher.operators.base import Export, Measure, Operator
 from thresher.operators.registry import get, writer_of
-from thresher.pipelines.plan.fingerprint import combine, operator_fingerprint
+from thresher.pipelines.plan.fingerprint import combine, digest, operator_fingerprint
 from thresher.pipelines.recipe import LoadedRecipe
 from thresher.schemas import Column, FieldError, UsageError
 from thresher.schemas.decisions import ID
@@ -104,6 +104,14 @@ class Plan:
 def compile_plan(loaded: LoadedRecipe) -> Plan:
     """Check a recipe against its operators. Raises UsageError with file and line."""
     recipe = loaded.recipe
+    targets: dict[str, str] = {}
+    for name, table in recipe.tables.items():
+        to = getattr(table.export, "to", None)
+        if to is not None and targets.setdefault(to, name) != name:
+            error = FieldError(
+                f"tables {targets[to]!r} and {name!r} export to the same folder", ("to",), "Name another"
+            )
+            raise loaded.located(error, name, None)
     tables = {name: _Chain(loaded, name, recipe.seed).build() for name in recipe.tables}
     return Plan(loaded, tables)
 
@@ -115,6 +123,8 @@ class _Chain:
         self._loaded, self._seed = loaded, seed
         self._plan = TablePlan(table)
         self._available: dict[str, Column] = dict(CATALOG_COLUMNS)
+        sources = loaded.recipe.tables[table].ingest
+        self._given = [[s.name, s.kind, getattr(s, s.kind), s.licence, s.synthetic] for s in sources]
 
     def build(self) -> TablePlan:
         table = self._loaded.recipe.tables[self._plan.name]
@@ -156,6 +166,8 @@ class _Chain:
         if isinstance(operator, Export):
             kind = "export"
             fps = {c.name: s.fp for s in self._plan.steps for c in s.columns}
+        if {"licence", "synthetic"} & set(operator.needs()):
+            fps["sources"] = digest(self._given)
         fp = operator_fingerprint(operator, fps, None if kind == "measure" else self._seed)
         self._plan.steps.append(StepPlan(label, kind, operator, fp, reads, implied, columns))
         self._available |= {c.name: c for c in columns}

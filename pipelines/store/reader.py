@@ -1,7 +1,7 @@
 """RunTable: the live records of a table, read part by part; what a Decide or an Export is given."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,13 @@ class RunTable:
     columns: Mapping[str, Column]
     writers: Mapping[str, Writer]
     live: str = ""
+    given: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
+    """Source -> (licence, synthetic) as the recipe says today, in place of what it said at ingest."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without what it has cached."""
-        return RunTable, (self.run, self.table, dict(self.columns), dict(self.writers), self.live)
+        columns, writers = dict(self.columns), dict(self.writers)
+        return RunTable, (self.run, self.table, columns, writers, self.live, dict(self.given))
 
     @cached_property
     def _catalog(self) -> Catalog:
@@ -79,8 +82,11 @@ class RunTable:
         arrays: dict[str, Any] = {}
         inherent = [c for c in columns if c not in self.writers]
         if inherent:
-            table = self._catalog.read(part, inherent)
+            table = self._catalog.read(part, [*inherent, "source"])
             arrays |= {c: table[c] for c in inherent}
+            for i, name in enumerate(("licence", "synthetic")):
+                if name in arrays:
+                    arrays[name] = self._given(table["source"], arrays[name], i)
         by_writer: dict[Writer, list[str]] = {}
         for column in columns:
             if column in self.writers:
@@ -97,6 +103,13 @@ class RunTable:
             self.columns[c].field() if c in self.writers else pa.field(c, arrays[c].type) for c in columns
         ]
         return pa.Table.from_arrays([arrays[c] for c in columns], schema=pa.schema(fields))
+
+    def _given(self, source: pa.ChunkedArray, entered: pa.ChunkedArray, i: int) -> pa.ChunkedArray:
+        """A part has one source, so one value answers for all of its rows."""
+        name = str(source[0].as_py()) if len(source) else ""
+        if name not in self.given:
+            return entered
+        return pa.chunked_array([pa.array([self.given[name][i]] * len(source), entered.type)])
 
     def _read_writer(self, writer: Writer, part: int, rows: int, names: list[str]) -> pa.Table:
         if not writer.folder:

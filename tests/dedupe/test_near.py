@@ -189,7 +189,7 @@ def test_a_decision_names_distance_bound_and_keeper(photos, head, near_columns, 
     answer, _ = decide(DedupeNear(NearParams(max_distance=40)), table)
     keeper, lost = table["id"].to_pylist()
     seen = by_id(answer, "kept", "reason", "column", "bound", "keeper", "also", "near_of")
-    assert seen[lost] == (False, "duplicate_near", "phash256", "40", keeper, ["duplicate_near"], keeper)
+    assert seen[lost] == (False, "duplicate_near", "near_d256", "40", keeper, ["duplicate_near"], keeper)
     assert seen[keeper] == (True, None, None, None, None, [], None)
     d = by_id(answer, "value", "near_d256")
     assert d[lost][0] == str(d[lost][1]) and 0 <= d[lost][1] <= 40

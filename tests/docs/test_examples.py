@@ -75,12 +75,10 @@ def test_readme_and_what_a_run_leaves(cli, photos, tmp_path, blocks, follow, pyt
     by_webdataset, by_place, _ = blocks("docs/shards.md", "python")
     assert len(python(by_webdataset).splitlines()) == 9
     assert "(" in python(by_place)
-    doctor, ledger = (
-        blocks("docs/troubleshooting.md", "sh")[0],
-        blocks("docs/troubleshooting.md", "python")[0],
-    )
-    assert "python" in follow(doctor)
-    assert python(ledger).split()[1:] == ["dropped", "dedupe.near", "duplicate_near"]
+    trouble = "docs/troubleshooting.md"
+    assert "python" in follow(blocks(trouble, "sh")[0])
+    found = python(blocks(trouble, "python")[0])
+    assert found.split()[1:] == ["dropped", "dedupe.near", "duplicate_near"]
 
 
 def test_readme_operator(cli, photos, tmp_path, blocks, install):
@@ -123,8 +121,8 @@ def test_recipes(cli, photos, tmp_path, blocks, follow, python):
     assert follow(override).count("Nothing was run") == 2
     shown = follow(profiled)
     assert "technical" in shown and "quota" in shown
-    python(blocks(page, "python")[0])
-    follow("thresher plan from-python.yaml")
+    assert "select 12 {'too_small': 3}" in python(blocks(page, "python")[0])
+    assert "cached" in follow("thresher plan from-python.yaml")
 
 
 @pytest.mark.slow

@@ -3,12 +3,13 @@
 import thresher
 
 
-def test_a_recipe_built_in_python_gives_the_same_export(cli, pool, recipe, tmp_path, monkeypatch, tree_digest):
+def test_python_and_yaml_give_the_same_export(cli, pool, recipe, tmp_path, monkeypatch, tree_digest):
     cli.run(recipe(), "--run", "yaml", "--local")
     monkeypatch.chdir(tmp_path)
+    select = {"select": {"drop": {"blurry": "sharpness < 60"}}}
     images = {
         "ingest": {"folder": "photos"},
-        "steps": ["quality", "dedupe.exact", "dedupe.near", {"select": {"drop": {"blurry": "sharpness < 60"}}}],
+        "steps": ["quality", "dedupe.exact", "dedupe.near", select],
         "export": {"shard_size": "100KB"},
     }
     made = thresher.Recipe(name="photos", seed=7, tables={"images": images})

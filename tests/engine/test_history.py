@@ -1,0 +1,147 @@
+"""A run that changed its mind equals a fresh run: files put back, edited, renamed; values said anew."""
+
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+
+def _export(folder: Path) -> Path:
+    return (folder / "export/images/latest").resolve()
+
+
+def _tar(path: Path, files: list[Path], mtime: int) -> None:
+    with tarfile.open(path, "w") as tar:
+        for file in files:
+            info = tarfile.TarInfo(file.name)
+            info.size, info.mtime = file.stat().st_size, mtime
+            with open(file, "rb") as data:
+                tar.addfile(info, data)
+
+
+@pytest.mark.acceptance("C4")
+def test_a_file_put_back_is_live_again(cli, pool, recipe, tmp_path, tree_digest, ledger_of):
+    path = recipe()
+    cli.run(path, "--run", "fresh", "--local")
+    victim = pool / "coffee-05.jpg"
+    shutil.copy2(victim, tmp_path / "kept.jpg")
+    cli.run(path, "--run", "r", "--local")
+    victim.write_bytes((pool / "coffee-06.jpg").read_bytes())
+    cli.run(path, "--run", "r", "--local")
+    shutil.copy2(tmp_path / "kept.jpg", victim)
+    cli.run(path, "--run", "r", "--local")
+    rows = [r for r in ledger_of(tmp_path / "r") if r["key"] == "coffee-05.jpg"]
+    assert [(r["version"], r["status"], r["reason"]) for r in rows] == [
+        (0, "kept", None),
+        (1, "dropped", "superseded"),
+    ]
+    assert rows[1]["column"] == "version" and rows[1]["value"] == "1" and rows[1]["bound"]
+    assert tree_digest(_export(tmp_path / "r")) == tree_digest(_export(tmp_path / "fresh"))
+
+
+@pytest.mark.acceptance("C4")
+def test_a_tar_replaced_and_put_back_equals_a_fresh_run(cli, photo_tiles, recipe, tmp_path, tree_digest):
+    path = recipe(("{folder: ./photos}", "{shards: ./tars, name: t}"))
+    (tmp_path / "tars").mkdir()
+    tar = tmp_path / "tars" / "a.tar"
+    _tar(tar, photo_tiles[:30], 0)
+    shutil.copy2(tar, tmp_path / "kept.tar")
+    cli.run(path, "--run", "fresh", "--local")
+    cli.run(path, "--run", "r", "--local")
+    _tar(tar, photo_tiles[10:60], 0)
+    cli.run(path, "--run", "r", "--local")
+    cli.run(path, "--run", "fresh2", "--local")
+    assert tree_digest(_export(tmp_path / "r")) == tree_digest(_export(tmp_path / "fresh2"))
+    shutil.copy2(tmp_path / "kept.tar", tar)
+    done = cli.run(path, "--run", "r", "--local")
+    assert tree_digest(_export(tmp_path / "r")) == tree_digest(_export(tmp_path / "fresh"))
+    kept = done["tables"]["images"]["funnel"][0]["kept"]
+    assert kept == 30
+
+
+@pytest.mark.acceptance("C4")
+def test_another_history_of_thresholds_gives_the_same_export(cli, pool, recipe, tmp_path, tree_digest):
+    """`dataset.json` tells of this recipe, not of an earlier one that happened to keep the same records."""
+    path = recipe()
+    bound = "tables.images.steps.select.drop.blurry=sharpness < "
+    cli.run(path, "--run", "r", "--local", "--set", bound + "0.5")
+    cli.run(path, "--run", "r", "--local", "--set", bound + "0.25")
+    cli.run(path, "--run", "fresh", "--local", "--set", bound + "0.25")
+    assert tree_digest(_export(tmp_path / "r")) == tree_digest(_export(tmp_path / "fresh"))
+    assert "0.25" in (_export(tmp_path / "r") / "dataset.json").read_text()
+
+
+def test_an_export_folder_kept_from_a_deleted_run_is_not_taken_for_the_new_one(cli, pool, recipe, tmp_path):
+    path = recipe(("export: {", "export: {to: ./out, "))
+    cli.run(path, "--run", "r", "--local")
+    victim = pool / "coffee-05.jpg"
+    Image.open(pool / "astronaut-05.jpg").rotate(90).save(victim)
+    shutil.rmtree(tmp_path / "r")
+    cli.run(path, "--run", "r", "--local")
+    folder = Path(json.loads(cli.out)["tables"]["images"]["export"])
+    assert dict(_exported(folder))["coffee-05.jpg"] == victim.read_bytes()
+    assert (tmp_path / "out/latest").resolve() == folder
+
+
+def _exported(folder: Path):
+    for tar in sorted(folder.glob("*.tar")):
+        with tarfile.open(tar) as shard:
+            members = {m.name: shard.extractfile(m).read() for m in shard}
+        for name, data in members.items():
+            if name.endswith(".json"):
+                image = next(v for k, v in members.items() if k[:32] == name[:32] and not k.endswith("json"))
+                yield json.loads(data)["key"], image
+
+
+def test_a_licence_said_later_is_the_licence(cli, pool, recipe, tmp_path, tree_digest):
+    cli.run(recipe(), "--run", "r", "--local")
+    later = recipe(("{folder: ./photos}", "{folder: ./photos, licence: CC0-1.0, synthetic: true}"))
+    done = cli.run(later, "--run", "r", "--local")
+    assert set(dict(done["tables"]["images"]["computed"])) == {"export"}, "no file is opened for that"
+    cli.run(later, "--run", "fresh", "--local")
+    assert tree_digest(_export(tmp_path / "r")) == tree_digest(_export(tmp_path / "fresh"))
+    with tarfile.open(next(_export(tmp_path / "r").glob("*.tar"))) as shard:
+        record = json.loads(shard.extractfile(next(m for m in shard if m.name.endswith(".json"))).read())
+    assert record["licence"] == "CC0-1.0" and record["synthetic"] is True
+
+
+def test_a_source_renamed_or_left_out(cli, pool, recipe, tmp_path, ledger_of):
+    cli.run(recipe(), "--run", "r", "--local")
+    other = recipe(("{folder: ./photos}", "{folder: ./photos, name: pictures}"))
+    done = cli.run(other, "--run", "r", "--local")
+    assert done["tables"]["images"]["funnel"][0]["reasons"] == {"missing_source": 100}
+    rows = ledger_of(tmp_path / "r")
+    assert len(rows) == 200 and {r["source"] for r in rows if r["status"] == "kept"} == {"pictures"}
+
+
+def test_two_tables_do_not_share_a_folder(cli, pool, tmp_path):
+    table = "{ingest: {folder: ./photos}, export: {to: ./out}}"
+    (tmp_path / "two.yaml").write_text(f"name: two\ntables:\n  a: {table}\n  b: {table}\n")
+    cli("plan", "two.yaml", code=2)
+    assert "'a' and 'b' export to the same folder" in cli.err and "two.yaml:4" in cli.err
+
+
+def test_a_sample_does_not_become_the_latest(cli, pool, recipe, tmp_path):
+    path = recipe()
+    cli.run(path, "--run", "r", "--local")
+    whole = _export(tmp_path / "r")
+    cli("run", str(path), "--run", "r", "--local", "--limit", "10")
+    assert _export(tmp_path / "r") == whole and "latest" not in cli.out
+
+
+def test_gc_leaves_shared_exports_alone(cli, pool, recipe, tmp_path):
+    path = recipe(("export: {", "export: {to: ./out, "))
+    cli.run(path, "--run", "a", "--local")
+    bound = "tables.images.steps.select.drop.blurry=sharpness < 100"
+    cli.run(path, "--run", "b", "--local", "--set", bound)
+    cli("gc", "b", "--yes")
+    assert len([p for p in (tmp_path / "out").iterdir() if not p.is_symlink()]) == 2
+    cli("gc", "b", "--exports", "--yes")
+    assert len([p for p in (tmp_path / "out").iterdir() if not p.is_symlink()]) == 1
+    cli.run(path, "--run", "a", "--local", "--set", bound)
+    cli("gc", "a", "--yes")
+    assert "Removed" in cli.out
+    assert cli.run(path, "--run", "a", "--local", "--set", bound)["tables"]["images"]["computed"] == []
