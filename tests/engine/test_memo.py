@@ -1,6 +1,7 @@
 """What is computed again, and what is not; third-party operators."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,9 @@ def test_only_what_is_missing_is_computed(cli, pool, recipe, counter, ledger_of,
     first = counter.take()
     assert sorted(first) == sorted(admitted) and first
 
+    log = (tmp_path / "r/metrics.jsonl").read_text().count('"event": "step"')
     computed, same = run(300)
+    assert (tmp_path / "r/metrics.jsonl").read_text().count('"event": "step"') == log, "no step ran at all"
     assert computed == {} and counter.take() == [] and same == admitted
 
     computed, tighter = run(600)
@@ -146,3 +149,24 @@ def test_a_changed_file_is_a_new_version_and_a_vanished_one_is_named(
     assert (gone["status"], gone["reason"]) == ("failed", "missing_source")
     others = [r for r in rows if r["key"] not in ("coffee-00.jpg", "coffee-01.jpg", "chelsea-03.jpg")]
     assert all(r["status"] == before[r["key"]]["status"] for r in others)
+
+
+@pytest.mark.slow
+@pytest.mark.acceptance("C6")
+def test_a_finished_run_of_ten_thousand_ends_soon(cli, photo_tiles, recipe, tmp_path):
+    from PIL import Image
+
+    pool = tmp_path / "photos"
+    pool.mkdir()
+    tiles = [Image.open(p).resize((64, 64)) for p in photo_tiles]
+    for i in range(10_000):
+        tiles[i % len(tiles)].rotate(i * 7 % 360).save(pool / f"{i:05d}.jpg", quality=60 + i % 30)
+    path = recipe()
+    cli.run(path, "--run", "r", timeout=1200)
+    log = (tmp_path / "r/metrics.jsonl").read_text().count('"event": "step"')
+    started = time.monotonic()
+    done = cli.run(path, "--run", "r")
+    took = time.monotonic() - started
+    print(f"{took:.1f} s")
+    assert done["tables"]["images"]["computed"] == [] and took < 50, "ten times the limit"
+    assert (tmp_path / "r/metrics.jsonl").read_text().count('"event": "step"') == log
