@@ -30,9 +30,6 @@ OPTIONAL = {
     "skimage": ("the demo's photographs", "demo"),
     "sklearn": ("the demo's photographs", "demo"),
     "s3fs": ("pools on S3", "s3"),
-    "torch": ("learned scores", "models"),
-    "faiss": ("semantic dedupe", "semantic"),
-    "av": ("video", "video"),
 }
 
 
@@ -96,7 +93,7 @@ def _extras() -> Iterator[Check]:
         if importlib.util.find_spec(module):
             yield Check(module, "ok", purpose)
         else:
-            yield Check(module, "absent", f"for {purpose}: pip install 'thresher[{extra}]'")
+            yield Check(module, "absent", f"for {purpose}: in the clone, pip install -e '.[{extra}]'")
 
 
 def _gpu() -> Check | str:

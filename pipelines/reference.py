@@ -1,5 +1,7 @@
 """The generated reference of an operator: what it reads, writes, takes, costs and was taken from."""
 
+import inspect
+
 from thresher.operators.base import Decide, Export, Measure, Operator
 from thresher.operators.registry import get
 
@@ -13,7 +15,7 @@ def kind_of(cls: type[Operator]) -> str:
 def reference(name: str) -> str:
     """The operator's page as Markdown."""
     cls = get(name)
-    lines = [f"# {name}", "", (cls.__doc__ or "").strip(), ""]
+    lines = [f"# {name}", "", inspect.cleandoc(cls.__doc__ or ""), ""]
     lines.append(f"- kind: {kind_of(cls)}, version {cls.version}")
     if issubclass(cls, Measure):
         views = sorted({f"{v.kind}({v.size})" if v.size else v.kind for v in cls.views})
@@ -38,7 +40,9 @@ def reference(name: str) -> str:
         for c in columns:
             low = "" if c.lo is None else f"{c.lo:g}"
             high = "" if c.hi is None else f"{c.hi:g}"
-            span = f"{low} to {high}" if low or high else ""
+            span = (
+                f"{low} to {high}" if low and high else f"from {low}" if low else f"to {high}" if high else ""
+            )
             lines.append(
                 f"| `{c.name}` | {c.dtype} | {c.unit} | {span} | {c.meaning} | {c.backend} {c.revision} |"
             )

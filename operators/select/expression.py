@@ -10,6 +10,7 @@ from thresher.schemas import FieldError
 UNITS: dict[str, tuple[str, Decimal]] = {
     "px": ("px", Decimal(1)),
     "B": ("bytes", Decimal(1)),
+    "kB": ("bytes", Decimal(10**3)),
     "KB": ("bytes", Decimal(10**3)),
     "MB": ("bytes", Decimal(10**6)),
     "GB": ("bytes", Decimal(10**9)),

@@ -181,8 +181,10 @@ class TableRun:
 
     def _compute(self, steps: list[StepPlan]) -> None:
         """Bring the columns of one pass up to date for the rows that are live now."""
-        for _ in range(3):
-            needs = {part: need for part in range(self.state.parts) if (need := self._need(steps, part))}
+        for attempt in range(3):
+            retry = attempt == 0
+            parts = range(self.state.parts)
+            needs = {part: need for part in parts if (need := self._need(steps, part, retry))}
             if not needs:
                 return
             rows = sum(_rows(need, self._part_rows(part)) for part, need in needs.items())
@@ -193,14 +195,14 @@ class TableRun:
                 return
             self._run_pass(steps, needs, rows, label)
 
-    def _need(self, steps: list[StepPlan], part: int) -> dict[str, np.ndarray]:
+    def _need(self, steps: list[StepPlan], part: int, retry: bool) -> dict[str, np.ndarray]:
         """Operator name -> mask of live rows that it has not computed, where there are any."""
         live = self.state.part(self.state.live, part)
         if not live.any():
             return {}
         need = {}
         for step in steps:
-            missing = live & self.store.missing(part, len(live), step.operator.name, step.fp)
+            missing = live & self.store.missing(part, len(live), step.operator.name, step.fp, retry)
             missing &= ~self._blocked(step, part, len(live))
             if missing.any():
                 need[step.operator.name] = missing

@@ -107,6 +107,9 @@ def compile_plan(loaded: LoadedRecipe) -> Plan:
     targets: dict[str, str] = {}
     for name, table in recipe.tables.items():
         to = getattr(table.export, "to", None)
+        if to is not None and "://" in to:
+            error = FieldError(f"exports to {to!r} are not possible yet", ("to",), "Name a local folder")
+            raise loaded.located(error, name, None)
         if to is not None and targets.setdefault(to, name) != name:
             error = FieldError(
                 f"tables {targets[to]!r} and {name!r} export to the same folder", ("to",), "Name another"

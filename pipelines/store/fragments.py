@@ -142,11 +142,12 @@ class ColumnStore:
         reason = _array(merged[state_of[1]])
         return Computed(state, reason, _array(merged[state_of[2]]), merged.select(list(columns)))
 
-    def missing(self, part: int, rows: int, operator: str, fp: str) -> NDArray[np.bool_]:
-        """Rows that the operator has not computed yet, or whose failure was transient."""
+    def missing(self, part: int, rows: int, operator: str, fp: str, retry: bool = True) -> NDArray[np.bool_]:
+        """Rows that the operator has not computed yet; with `retry` also those that failed for a
+        transient reason."""
         computed = self.read(part, rows, operator, fp, [])
         missing: NDArray[np.bool_] = computed.state == NOT_COMPUTED
-        if (computed.state == FAILED).any():
+        if retry and (computed.state == FAILED).any():
             import pyarrow.compute as pc
 
             missing |= np.asarray(pc.is_in(computed.reason, _RETRY).to_numpy(zero_copy_only=False))

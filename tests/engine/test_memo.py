@@ -1,6 +1,7 @@
 """What is computed again, and what is not; third-party operators."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -170,3 +171,28 @@ def test_a_finished_run_of_ten_thousand_ends_soon(cli, photo_tiles, recipe, tmp_
     print(f"{took:.1f} s")
     assert done["tables"]["images"]["computed"] == [] and took < 50, "ten times the limit"
     assert (tmp_path / "r/metrics.jsonl").read_text().count('"event": "step"') == log
+
+
+def test_a_failure_that_may_pass_is_asked_again(cli, pool, recipe, ledger_of, tmp_path):
+    """A file without rights fails; with them, the next run takes it up; the run stays in order."""
+    if os.geteuid() == 0:  # root may read everything unless it gives that right up
+        less = "-dac_override,-dac_read_search"
+        cli.prefix = ["setpriv", f"--bounding-set={less}", f"--inh-caps={less}"]
+    path = recipe()
+    files = [pool / "coffee-05.jpg", pool / "coffee-06.jpg"]
+    for file in files:
+        file.chmod(0)
+
+    def reason(file):
+        return next(r["reason"] for r in ledger_of(tmp_path / "r") if r["key"] == file.name)
+
+    for _ in range(3):
+        cli.run(path, "--run", "r", "--local")
+        assert [reason(f) for f in files] == ["unreadable", "unreadable"]
+    files[0].chmod(0o644)
+    cli.run(path, "--run", "r", "--local")
+    assert reason(files[0]) != "unreadable" and reason(files[1]) == "unreadable"
+    files[1].chmod(0o644)
+    cli.run(path, "--run", "r", "--local")
+    assert reason(files[1]) != "unreadable"
+    assert cli.run(path, "--run", "r", "--local")["tables"]["images"]["computed"] == []

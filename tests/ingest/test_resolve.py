@@ -57,7 +57,9 @@ def test_forms_of_shards(tmp_path):
         str(tmp_path),
         ["p/[1].tar", "p/d-00.tar", "p/d-01.tar", "q/f.tar"],
     )
-    assert uris(tmp_path, shards=["p/deep", "q/f.tar"]) == (str(tmp_path), ["p/deep/e.tgz", "q/f.tar"])
+    assert uris(tmp_path, shards=["p/d-00.tar", "p/d-01.tar"]) == (p, ["d-00.tar", "d-01.tar"])
+    with pytest.raises(FieldError, match=r"different folders.*entry of its own"):
+        uris(tmp_path, shards=["p/deep", "q/f.tar"])
     assert uris(tmp_path, shards=["p", "p/d-00.tar"]) == (p, everything)
 
 
