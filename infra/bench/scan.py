@@ -7,6 +7,7 @@ Every line does the same decode and arithmetic (`open_views`, then `measure` of 
 hash.near) over the same JPEGs of 512 to 1,600 px, in a process tree of its own. `whole` is the command
 from its start to its end, `scan` leaves out starting and stopping Ray or the pool. CPU is of driver and
 workers, start, ledger and report included; Ray's own processes are listed apart.
+Ray's workers get the pool's priority: Ray gives them niceness 15, which on a busy machine halves their rate.
 Must reach: CPU of an image at most 1.15 of the loop; two workers at least 1.8 of one; at least 0.9 of
 the pool's rate; faster than Ray Data.
 """
@@ -118,7 +119,7 @@ def ray_session(workers: int) -> Iterator[None]:
     """A Ray of our own, started before the clock, whose session folder goes with it."""
     import ray
 
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
     session = ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False,
                        logging_level="ERROR", object_store_memory=512 << 20)  # fmt: skip
     try:

@@ -60,7 +60,7 @@ class ExportParams(Params):
 
     to: str | None = Field(None, description="another folder for the export than the run's own")
     buckets: Buckets | None = Field(None, description="aspect buckets; shards then hold one bucket each")
-    shard_size: Annotated[int, BeforeValidator(parse_bytes), Field(ge=10_000)] = Field(
+    shard_size: Annotated[int, BeforeValidator(parse_bytes), Field(ge=1000)] = Field(
         512 * 10**6, description="target size of a shard, such as 512MB"
     )
     placement: Literal["hash", "append"] = Field(
