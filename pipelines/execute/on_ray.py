@@ -106,6 +106,8 @@ class RayExecutor:
             os.environ.setdefault("RAY_task_events_max_num_task_in_gcs", "1000")
             os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
             os.environ.setdefault("OMP_NUM_THREADS", "1")
+            # Ray's default of 15 halves a worker's rate beside any other work on the machine.
+            os.environ.setdefault("RAY_worker_niceness", "0")
             self._own = not ray.is_initialized()
             if self._own:
                 self._start(ray)
