@@ -189,11 +189,16 @@ def _duplicates(run: OpenRun, table: str, ledger: dict[str, Any]) -> dict[str, A
         mine = rows.filter(
             pc.fill_null(pc.equal(rows["keeper"], pa.scalar(ledger["id"], pa.binary(16))), False)
         )
-        dropped += [_other(r, r["value"]) for r in mine.to_pylist()]
+        dropped += [_other(r, _distance(r)) for r in mine.to_pylist()]
         if ledger["keeper"]:
             own = rows.filter(pc.equal(rows["id"], pa.scalar(ledger["keeper"], pa.binary(16))))
-            keeper = next((_other(r, ledger["value"]) for r in own.to_pylist()), keeper)
+            keeper = next((_other(r, _distance(ledger)) for r in own.to_pylist()), keeper)
     return {"keeper": keeper, "dropped": sorted(dropped, key=lambda d: d["id"])}
+
+
+def _distance(row: dict[str, Any]) -> str:
+    """Bits to the keeper; the value of an exact duplicate is its checksum."""
+    return str(row["value"]) if row["reason"] == "duplicate_near" else "0"
 
 
 def _other(row: dict[str, Any], distance: str | None) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class HashNear(Measure):
             Column("phash", pa.uint64(), "bits", "signs of 8 x 8 DCT coefficients of the luma"),
             Column("phash256", pa.binary(32), "bits", "signs of 16 x 16 DCT coefficients of the luma"),
             Column("tiny_rgb", pa.binary(48), "levels", "mean RGB of 4 x 4 fields, row by row"),
-            Column("ac_rms", pa.float32(), "levels", "strength of those coefficients; < 2 is flat", 0, 255),
+            Column("ac_rms", pa.float32(), "levels", "strength of those coefficients; < 2 is flat", 0),
             Column("phash_ver", pa.string(), "name", "the hash function; hashes compare only within one"),
         ]
 

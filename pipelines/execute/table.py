@@ -74,6 +74,12 @@ class TableRun:
         self.catalog.check()
         listed = ingesting.list_sources(self.sources)
         self.problems = [p for one in listed for p in one.listing.problems]
+        for one in listed:
+            locked = any(p["reason"] == "unreadable" and p["path"] in ("", ".") for p in one.listing.problems)
+            if locked and not one.listing.units.num_rows:
+                raise ThresherError(
+                    "the folder cannot be read", one.source.root, "Mend its rights and run again"
+                )
         self.listed_bytes = sum(int(pc.sum(one.listing.units["size"]).as_py() or 0) for one in listed)
         known = ingesting.known_units(self.catalog)
         new = sum(ingesting.new_units(one, known).num_rows for one in listed)

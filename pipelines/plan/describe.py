@@ -18,7 +18,7 @@ def describe(run: "Run") -> dict[str, Any]:
         todo = planned(table)
         missing = {label: rows for name, rows in todo for label in name.split(" + ")}
         tables[table.plan.name] = {
-            "records": table.state.rows if hasattr(table, "state") else 0,
+            "records": sum(table.catalog.rows),
             "new_files": dict(table.computed).get("ingest", 0),
             "source_bytes": table.listed_bytes,
             "steps": [

@@ -119,3 +119,12 @@ def test_margins_are_trimmed_before_hashing(photos, measure):
     near, far = words([dct_hash(photo)])[1], words([dct_hash(framed)])[1]
     a, b = (int.from_bytes(h, "little") for h in columns["phash256"])
     assert (a ^ b).bit_count() <= 8 < np.bitwise_count(near ^ far).sum()
+
+
+def test_the_strongest_contrast_is_no_bad_value():
+    """A checkerboard has more than 255 levels of AC strength; a good picture must not fail for it."""
+    tile = np.zeros((600, 600, 3), np.uint8)
+    tile[:300, :300] = tile[300:, 300:] = 255
+    strength = dct_hash(tile).ac_rms
+    column = next(c for c in HashNear().writes() if c.name == "ac_rms")
+    assert strength > 255 and (column.hi is None or strength <= column.hi)

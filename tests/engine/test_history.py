@@ -1,6 +1,7 @@
 """A run that changed its mind equals a fresh run: files put back, edited, renamed; values said anew."""
 
 import json
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -145,3 +146,15 @@ def test_gc_leaves_shared_exports_alone(cli, pool, recipe, tmp_path):
     cli("gc", "a", "--yes")
     assert "Removed" in cli.out
     assert cli.run(path, "--run", "a", "--local", "--set", bound)["tables"]["images"]["computed"] == []
+
+
+def test_a_pool_that_cannot_be_read_is_no_empty_pool(cli, pool, recipe):
+    if os.geteuid() == 0:  # root may read everything unless it gives that right up
+        less = "-dac_override,-dac_read_search"
+        cli.prefix = ["setpriv", f"--bounding-set={less}", f"--inh-caps={less}"]
+    path = recipe()
+    pool.chmod(0)
+    for command in ("run", "plan"):
+        cli(command, str(path), "--run", "r", "--local", code=1)
+        assert "cannot be read" in cli.err and str(pool) in cli.err
+    pool.chmod(0o755)
