@@ -149,6 +149,8 @@ class TableReader(Protocol):
         """`row` (uint64 ordinal) and the named columns of the part's live rows, in part order.
 
         Catalog columns (`id`, `source`, `key`, `media`, `text`, `meta`, ...) are named like any other.
+        One more can be read, `content` (binary 16): a digest that differs whenever a value of the
+        record does, without reading its values.
         """
         ...
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from thresher.schemas.decisions import ID
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 
 
 def _field(name: str, dtype: pa.DataType, meaning: str = "", nullable: bool = False) -> pa.Field:
@@ -38,6 +38,7 @@ INDEX = pa.schema(
         _field("scores", pa.map_(pa.string(), pa.float32()), "every numeric column"),
         _field("licence", pa.string()),
         _field("bytes_sha", pa.binary(32), nullable=True),
+        _field("content", pa.binary(16), "differs whenever anything of the exported record does"),
     ],
     metadata={"schema": "index", "schema_version": str(INDEX_VERSION)},
 )

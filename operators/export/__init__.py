@@ -1,7 +1,8 @@
 """Export: the kept records as WebDataset shards with an index, shuffled by hash, read back and checked.
 
-Cost: the media's bytes are read once and written once; SHA-256 is taken while they pass. Memory of
-a task is one window of media (`shard.WINDOW`) and the narrow rows of one shard.
+Cost: the media's bytes are read once and written once; SHA-256 is taken while they pass. A record that
+the export before this one holds unchanged is copied from there. Memory of a task is one window of media
+(`shard.WINDOW`) and the narrow rows of one shard.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from thresher.operators.base import Context, Export, TableReader
 from thresher.operators.export import manifest
 from thresher.operators.export.params import ExportParams
 from thresher.operators.export.placement import Shard, bucket_names, plan_shards
-from thresher.operators.export.previous import Exported, open_previous
+from thresher.operators.export.previous import Damaged, Known, Previous, open_previous, reusable
 from thresher.operators.export.records import measured_columns, record_schema
 from thresher.operators.export.rows import Scatter, partition_of
 from thresher.operators.export.shard import ShardMaker
@@ -40,7 +41,7 @@ class ShardExport(Export):
     def export(
         self, table: TableReader, context: Context, target: str, identity: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """See `Export`. `identity["previous"]`: folder of the export that `placement: append` grows.
+        """See `Export`. `identity["previous"]`: folder of the export before this one.
 
         The summary holds `records`, `shards`, `bytes` of all tars and `buckets` (records of each).
         Raises ThresherError if a medium changed or vanished since it was measured, if the disk is
@@ -53,20 +54,37 @@ class ShardExport(Export):
             manifest.refuse_other(finished, who, folder)
             return dict(finished["counts"])
         manifest.prepare(folder)
+        find = open_previous if self.params.placement == "append" else reusable
+        previous = find(identity.get("previous"), who)
+        try:
+            dataset = self._write(table, context, folder, who, previous)
+        except Damaged:
+            dataset = self._write(table, context, folder, who, None)
+        return dict(dataset["counts"])
+
+    def _write(
+        self,
+        table: TableReader,
+        context: Context,
+        folder: Path,
+        who: Mapping[str, Any],
+        previous: Previous | None,
+    ) -> dict[str, Any]:
+        """Write every file of the export; returns its `dataset.json`."""
+        append = self.params.placement == "append"
         schema = record_schema(measured_columns(table.columns))
-        previous = open_previous(identity.get("previous")) if self.params.placement == "append" else None
-        if previous:
+        if append and previous:
             previous.check_schema(schema)
-        scatter = Scatter(
-            table, self.params, context.seed, previous.exported(context.scratch) if previous else Exported()
-        )
-        maker = ShardMaker(folder, manifest.digest(who), self.params, context.roots, context.spool)
-        generation = previous.generation if previous else 0
+        known = previous.known("id" if append else "content", context.scratch) if previous else Known()
+        scatter = Scatter(table, self.params, context.seed, known)
+        source = None if append else previous
+        maker = ShardMaker(folder, manifest.digest(who), self.params, context.roots, context.spool, source)
+        generation = previous.generation if append and previous else 0
         shards = self._plan(scatter, context, generation)
-        files = _write(shards, scatter, maker, context)
-        if previous:
+        files = _write_shards(shards, scatter, maker, context)
+        if append and previous:
             files |= previous.link(folder)
-        return dict(manifest.finish(folder, who, generation, schema, shards, files)["counts"])
+        return manifest.finish(folder, who, generation, schema, shards, files)
 
     def _plan(self, scatter: Scatter, context: Context, generation: int) -> list[Shard]:
         totals: dict[str, int] = {}
@@ -76,7 +94,9 @@ class ShardExport(Export):
         return plan_shards(totals, bucket_names(self.params), self.params.shard_size, generation)
 
 
-def _write(shards: Sequence[Shard], scatter: Scatter, maker: ShardMaker, context: Context) -> manifest.Files:
+def _write_shards(
+    shards: Sequence[Shard], scatter: Scatter, maker: ShardMaker, context: Context
+) -> manifest.Files:
     """Write every shard that is not finished yet; returns the `files` entries of all."""
     files: manifest.Files = {}
     missing = []
@@ -93,17 +113,22 @@ def _write(shards: Sequence[Shard], scatter: Scatter, maker: ShardMaker, context
     runs = list(context.runner.map(write, scatter.table.parts))
     gather = partial(_gather, shards=shards, partitions=partitions, runs=runs, maker=maker)
     for made in context.runner.map(gather, missing):
+        if made is None:
+            raise Damaged("a record of the previous export is not as it was written")
         files |= made
     return files
 
 
 def _gather(
     number: int, shards: Sequence[Shard], partitions: int, runs: Iterable[str], maker: ShardMaker
-) -> manifest.Files:
-    """Make one shard from its rows in all runs."""
+) -> manifest.Files | None:
+    """Make one shard from its rows in all runs; None if the previous export cannot be copied from."""
     group = partition_of(number, len(shards), partitions)
     rows = read_partition([Path(run) for run in runs], group)
-    return maker.make(shards[number], rows.filter(pc.equal(rows["shard"], number)))
+    try:
+        return maker.make(shards[number], rows.filter(pc.equal(rows["shard"], number)))
+    except Damaged:
+        return None
 
 
 def _local(target: str) -> Path:

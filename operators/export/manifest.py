@@ -15,7 +15,7 @@ from thresher.operators.export.placement import Shard
 from thresher.schemas import ThresherError
 from thresher.schemas.sidecar import dumps
 
-DATASET_VERSION = 1
+DATASET_VERSION = 2
 MANIFEST = "dataset.json"
 SCHEMA = "schema.arrow"
 WIDS = "wids.json"

@@ -1,43 +1,56 @@
-"""`placement: append`: the shards of the previous export stay as they are."""
+"""The finished export before this one: `append` leaves its shards alone, `hash` copies from them."""
 
 import json
 import os
+import re
 import shutil
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from thresher.operators.export.files import explain_full_disk, sync_folder
-from thresher.operators.export.placement import id_matrix
+from thresher.operators.export.manifest import DATASET_VERSION, SCHEMA, read_finished
+from thresher.operators.export.placement import Shard, id_matrix
+from thresher.operators.export.tar import Packed
 from thresher.schemas import ThresherError
 from thresher.schemas.ids import id_halves
+from thresher.schemas.index import INDEX
+
+_COPIED = ["key", "shard", "offset", "size", "crc32", "members", "member_offsets", "member_sizes"]
+
+
+class Damaged(ThresherError):
+    """A record of the previous export does not read back; its shards are not to be copied from."""
 
 
 @dataclass(frozen=True)
-class Exported:
-    """The ids of earlier generations, sorted, in a file that tasks map; `path` None if there are none."""
+class Known:
+    """A set of 16-byte values, sorted, in a file that tasks map; empty if `path` is None."""
 
     path: Path | None = None
 
-    def without(self, table: pa.Table) -> pa.Table:
-        """The rows of `table` whose `id` was not exported before."""
-        if self.path is None or not len(table):
-            return table
+    def has(self, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+        """Which values of a column are members."""
+        if self.path is None or not len(column):
+            return np.zeros(len(column), np.bool_)
         known = np.load(self.path, mmap_mode="r")
-        high, low = id_halves(id_matrix(table["id"]))
-        return table.filter(pa.array(~_contains(known[0], known[1], high, low)))
+        return _contains(known[0], known[1], *id_halves(id_matrix(column)))
 
 
 def _contains(known_high: NDArray, known_low: NDArray, high: NDArray, low: NDArray) -> NDArray[np.bool_]:
-    """Membership of 128-bit ids in a list sorted by its high halves."""
+    """Membership of 128-bit values in a list sorted by its high halves."""
     first = np.searchsorted(known_high, high, "left")
     last = np.searchsorted(known_high, high, "right")
-    found = np.zeros(len(high), bool)
+    found = np.zeros(len(high), np.bool_)
     for k in range(int((last - first).max(initial=0))):
         inside = first + k < last
         found[inside] |= known_low[first[inside] + k] == low[inside]
@@ -46,7 +59,7 @@ def _contains(known_high: NDArray, known_low: NDArray, high: NDArray, low: NDArr
 
 @dataclass(frozen=True)
 class Previous:
-    """A finished export that this one appends to."""
+    """A finished export."""
 
     folder: Path
     dataset: dict[str, Any]
@@ -56,15 +69,23 @@ class Previous:
         """The number of the generation that follows."""
         return int(self.dataset["generation"]) + 1
 
-    def exported(self, scratch: Path) -> Exported:
-        """Its ids, written as a file in `scratch`."""
-        ids = [id_matrix(pq.read_table(self.folder / name, columns=["id"])["id"]) for name in self._index()]
-        high, low = id_halves(np.concatenate([*ids, np.zeros((0, 16), np.uint8)]))
+    def known(self, column: str, scratch: Path) -> Known:
+        """The `column` (`id` or `content`) of all its records, written as a file in `scratch`."""
+        names = [name for name in sorted(self.dataset["files"]) if name.startswith("index.parquet/")]
+        values = [id_matrix(pq.read_table(self.folder / name, columns=[column])[column]) for name in names]
+        high, low = id_halves(np.concatenate([*values, np.zeros((0, 16), np.uint8)]))
         order = np.lexsort((low, high))
-        path = scratch / "exported.npy"
+        path = scratch / f"previous-{column}.npy"
         with explain_full_disk(path, 16 * len(high)):
             np.save(path, np.stack([high[order], low[order]]))
-        return Exported(path)
+        return Known(path)
+
+    def whole(self) -> bool:
+        """True if every file is there with its size."""
+        sizes = ((self.folder / name, about["bytes"]) for name, about in self.dataset["files"].items())
+        return all(path.exists() and path.stat().st_size == size for path, size in sizes)
+
+    # --- placement: append --------------------------------------------------------------------
 
     def link(self, target: Path) -> dict[str, dict[str, Any]]:
         """Bring its shards and their index files into `target`; returns their `files` entries."""
@@ -77,7 +98,7 @@ class Previous:
 
     def check_schema(self, schema: pa.Schema) -> None:
         """Refuse to append records whose columns have other types than before."""
-        before = pa.ipc.read_schema(pa.BufferReader((self.folder / "schema.arrow").read_bytes()))
+        before = pa.ipc.read_schema(pa.BufferReader((self.folder / SCHEMA).read_bytes()))
         for field in before:
             if field.name in schema.names and schema.field(field.name).type != field.type:
                 raise ThresherError(
@@ -86,20 +107,62 @@ class Previous:
                     mend="Export with `placement: hash`",
                 )
 
-    def _index(self) -> list[str]:
-        return [name for name in sorted(self.dataset["files"]) if name.startswith("index.parquet/")]
+    # --- placement: hash ----------------------------------------------------------------------
+
+    def find(self, shard: Shard, content: pa.ChunkedArray) -> pa.Table:
+        """The index rows of records that `shard` takes over, in the order of their `content`."""
+        if not len(content):
+            return INDEX.empty_table()
+        tables = [pq.read_table(self.folder / old.index) for old in self._overlapping(shard)]
+        rows = pa.concat_tables(tables).combine_chunks()
+        return rows.take(pc.index_in(content, rows["content"]))
+
+    def copy(self, rows: pa.Table) -> Iterator[Packed]:
+        """Each record of `rows` (of its index) as it lies in its shard. Raises Damaged."""
+        files: dict[str, int] = {}
+        with ExitStack() as stack:
+            for row in rows.select(_COPIED).to_pylist():
+                if row["shard"] not in files:
+                    file = stack.enter_context(open(self.folder / row["shard"], "rb", buffering=0))
+                    files[row["shard"]] = file.fileno()
+                data = os.pread(files[row["shard"]], row["size"], row["offset"])
+                if zlib.crc32(data) != row["crc32"]:
+                    raise Damaged(f"the record {row['key']} is not as it was written", str(self.folder))
+                offsets = [offset - row["offset"] for offset in row["member_offsets"]]
+                yield Packed(data, row["members"], offsets, row["member_sizes"])
+
+    def _overlapping(self, shard: Shard) -> list[Shard]:
+        """Its shards that hold the records of a shard's range of hashes, in its bucket."""
+        pattern = re.compile(re.escape(shard.bucket) + r"-\d+-of-(\d+)\.tar")
+        of = next(int(found[1]) for name in self.dataset["files"] if (found := pattern.fullmatch(name)))
+        first, last = shard.number * of // shard.of, ((shard.number + 1) * of - 1) // shard.of
+        return [Shard(shard.bucket, number, of, 0) for number in range(first, last + 1)]
 
 
-def open_previous(path: str | None) -> Previous | None:
-    """The finished export in the folder `path`, or None if no path is given."""
+def open_previous(path: str | None, who: Mapping[str, Any]) -> Previous | None:
+    """The finished export in the folder `path` that `append` grows, or None if no path is given."""
     if path is None:
         return None
-    manifest = Path(path) / "dataset.json"
-    if not manifest.exists():
+    dataset = read_finished(Path(path))
+    if dataset is None:
         raise ThresherError(
             "there is no finished export to append to", where=path, mend="Export with `placement: hash` first"
         )
-    return Previous(Path(path), json.loads(manifest.read_text()))
+    return Previous(Path(path), dataset)
+
+
+def reusable(path: str | None, who: Mapping[str, Any]) -> Previous | None:
+    """The finished export in the folder `path`, if records of equal content have equal bytes there and
+    lie in shards of the same hashes: same parameters but the shards' size, same seed, every file there."""
+    dataset = read_finished(Path(path)) if path else None
+    if dataset is None or dataset["dataset_version"] != DATASET_VERSION or dataset["generation"]:
+        return None
+    wanted, found = (
+        (given["seed"], {k: v for k, v in given["parameters"].items() if k != "shard_size"})
+        for given in (json.loads(json.dumps(who)), dataset)
+    )
+    previous = Previous(Path(str(path)), dataset)
+    return previous if wanted == found and previous.whole() else None
 
 
 def _link(source: Path, target: Path, size: int) -> None:

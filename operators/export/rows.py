@@ -26,7 +26,7 @@ from thresher.operators.export.placement import (
     shard_numbers,
     source_bytes,
 )
-from thresher.operators.export.previous import Exported
+from thresher.operators.export.previous import Known
 from thresher.operators.export.records import measured_columns, record_schema, records_json
 from thresher.operators.shuffle import write_run
 from thresher.schemas import Column
@@ -44,16 +44,19 @@ ROW = pa.schema(
         pa.field("id", ID),
         pa.field("media", pa.list_(MEDIA)),
         pa.field("text", pa.string()),
-        pa.field("record", pa.string(), metadata={"meaning": "the JSON member"}),
+        pa.field("content", pa.binary(16), metadata={"meaning": "what the record is made of, as a digest"}),
+        pa.field("record", pa.string(), metadata={"meaning": "the JSON member; null: the record is copied"}),
         pa.field("width", pa.int32(), metadata={"meaning": "of the exported image"}),
         pa.field("height", pa.int32()),
         pa.field("extension", pa.string()),
         pa.field("encode", pa.bool_(), metadata={"meaning": "false: original bytes"}),
-        *(INDEX.field(name) for name in INDEXED),
+        *(INDEX.field(name).with_nullable(True) for name in INDEXED),
     ]
 )
 """A record on its way from its part to its shard."""
 
+_PLACED = ("shard", "order", "read", "id", "content")
+"""All that is known of a record that is copied from the previous export."""
 _NEEDED = {*ROW.names, *INDEXED, "format"}
 
 
@@ -64,12 +67,21 @@ class Scatter:
     table: TableReader
     params: ExportParams
     seed: int
-    exported: Exported
-    """Records of earlier generations, which are left out."""
+    known: Known
+    """What the export before this one holds: ids to leave out (`append`), or contents to copy (`hash`)."""
 
     def totals(self, part: int) -> dict[str, int]:
         """Planned bytes of each bucket of one part."""
-        return bytes_by_bucket(self.exported.without(self.table.read(part, NARROW)), self.params)
+        table = self.table.read(part, NARROW)
+        return bytes_by_bucket(table.filter(pa.array(self._new(table))), self.params)
+
+    def _new(self, table: pa.Table) -> NDArray[np.bool_]:
+        """Which records this export writes: all of them, unless it appends to another."""
+        return ~(self.known if self.params.placement == "append" else Known()).has(table["id"])
+
+    def _same(self, table: pa.Table) -> NDArray[np.bool_]:
+        """Which records the previous export holds as they are."""
+        return (self.known if self.params.placement == "hash" else Known()).has(table["content"])
 
     def write(self, part: int, shards: Sequence[Shard], partitions: int, folder: Path) -> str:
         """Write the part's records as one run with `partitions` groups of shards; returns its file."""
@@ -82,26 +94,47 @@ class Scatter:
 
     def rows(self, part: int, shards: Sequence[Shard]) -> pa.Table:
         """The part's records as `ROW`s."""
-        measured = measured_columns(self.table.columns)
-        names = list(dict.fromkeys([*IMAGE.names, *NARROW, *measured]))
-        table = self.exported.without(self.table.read(part, names))
-        buckets, every = buckets_of(table, self.params), bucket_names(self.params)
+        table = self.table.read(part, [*NARROW, "content"])
+        mine, same = self._new(table), self._same(table)
+        fresh = self._fresh(part, mine & ~same)
+        table, same = table.filter(pa.array(mine)), same[mine]
         shuffle, order = places(id_matrix(table["id"]), self.seed)
+        place = self._shard_of(table, shuffle, shards)
+        known = {
+            "shard": place,
+            "order": order,
+            "read": source_bytes(table),
+            "id": table["id"],
+            "content": table["content"],
+        }
+        wide = fresh.take(pa.array(np.cumsum(~same) - 1, mask=same))
+        return pa.table(known | dict(zip(wide.column_names, wide.columns, strict=True))).select(ROW.names)
+
+    def _shard_of(
+        self, table: pa.Table, shuffle: NDArray[np.uint64], shards: Sequence[Shard]
+    ) -> NDArray[np.int32]:
+        """Place in `shards` of each row."""
+        buckets, every = buckets_of(table, self.params), bucket_names(self.params)
         base = {(s.bucket, s.of): i - s.number for i, s in enumerate(shards)}
         count = {s.bucket: s.of for s in shards}
         place = np.zeros(len(table), np.int32)
         for b in np.unique(buckets):
             mine, of = buckets == b, count[every[b]]
             place[mine] = base[every[b], of] + shard_numbers(shuffle[mine], of)
-        made = list(self._made(table, buckets, measured))
-        whole = {
-            "shard": place,
-            "order": order,
-            "read": source_bytes(table),
-            "scores": _scores(table, measured),
-        }
-        each = {name: [row[name] for row in made] for name in ROW.names if name not in whole}
-        return pa.table(whole | each, schema=ROW)
+        return place
+
+    def _fresh(self, part: int, chosen: NDArray[np.bool_]) -> pa.Table:
+        """The rest of a `ROW` for the chosen records of a part: everything that their values are read for."""
+        measured = measured_columns(self.table.columns)
+        names = [name for name in ROW.names if name not in _PLACED]
+        rest = pa.schema([ROW.field(name) for name in names])
+        if not chosen.any():
+            return rest.empty_table()
+        table = self.table.read(part, list(dict.fromkeys([*IMAGE.names, *NARROW, *measured])))
+        table = table.filter(pa.array(chosen))
+        made = list(self._made(table, buckets_of(table, self.params), measured))
+        columns = {name: [row[name] for row in made] for name in names if name != "scores"}
+        return pa.table(columns | {"scores": _scores(table, measured)}, schema=rest)
 
     def _made(
         self, table: pa.Table, buckets: NDArray[np.int64], measured: Mapping[str, Column]
@@ -113,7 +146,6 @@ class Scatter:
             goal = target(self.params, row["width"], row["height"], row["format"], sizes[b])
             weight = row.get("sampling_weight")
             yield {
-                "id": row["id"],
                 "media": row["media"],
                 "text": row["text"],
                 "record": record,

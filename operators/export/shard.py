@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import numpy as np
@@ -17,8 +17,9 @@ from thresher.operators.export.images import Target, render
 from thresher.operators.export.members import member_names
 from thresher.operators.export.params import ExportParams, Reencode
 from thresher.operators.export.placement import Shard, id_matrix
+from thresher.operators.export.previous import Previous
 from thresher.operators.export.rows import INDEXED, ROW
-from thresher.operators.export.tar import END, Placed, TarWriter
+from thresher.operators.export.tar import END, Packed, TarWriter, pack
 from thresher.operators.views.opener import MediaError, Opener
 from thresher.schemas import Media, ThresherError
 from thresher.schemas.ids import id_halves
@@ -41,6 +42,8 @@ class ShardMaker:
     params: ExportParams
     roots: Mapping[str, str]
     spool: str
+    previous: Previous | None
+    """The export that unchanged records are copied from."""
 
     def finished(self, shard: Shard) -> dict[str, dict[str, Any]] | None:
         """What `make` returned when it wrote this shard, or None if it must be written."""
@@ -57,33 +60,42 @@ class ShardMaker:
         return _entries(shard, records, facts["shard_sha256"], tar.stat().st_size, sha, len(data))
 
     def make(self, shard: Shard, rows: pa.Table) -> dict[str, dict[str, Any]]:
-        """Write the shard of `rows` (`rows.ROW`) and then its index; returns their `files` entries."""
+        """Write the shard of `rows` (`rows.ROW`) and then its index; returns their `files` entries.
+
+        Raises `previous.Damaged` if a record cannot be copied from there.
+        """
         high, low = id_halves(id_matrix(rows["id"]))
         rows = rows.take(pa.array(np.lexsort((low, high, rows["order"].to_numpy()))))
+        made = rows["record"].is_valid().to_numpy()
+        fresh, copied = rows.filter(pa.array(made)), rows.filter(pa.array(~made))
+        old = self.previous.find(shard, copied["content"]) if self.previous else INDEX.empty_table()
+        records = self.previous.copy(old) if self.previous else iter(()), self._pack(fresh)
+        placed: list[Placed] = []
         path = self.folder / shard.tar
-        lines: list[dict[str, Any]] = []
         with explain_full_disk(path, _expected(rows)), atomic(path) as file:
             writer = TarWriter(file)
-            for row, parts in self._fetch(rows):
-                names = sorted(parts)
-                placed = writer.add([(row["id"].hex() + name, parts[name]) for name in names])
-                lines.append(_line(row, shard, len(lines), names, placed))
+            for is_fresh in made.tolist():
+                packed = next(records[is_fresh])
+                placed.append(_place(writer.size, packed))
+                writer.append(packed.data)
             sha = writer.finish()
-        _read_back(path, lines, writer.size)
+        _read_back(path, rows["id"], placed, writer.size)
         facts = {"export": self.export, "shard_bytes": str(writer.size), "shard_sha256": sha}
-        data = _parquet(lines, rows, facts)
+        order = np.where(made, np.cumsum(made) - 1, len(fresh) + np.cumsum(~made) - 1)
+        described = pa.concat_tables([_described(fresh), old.select(_DESCRIBED)]).take(pa.array(order))
+        data = _parquet(shard, described, placed, facts)
         index_sha = write_whole(self.folder / shard.index, data)
-        return _entries(shard, len(lines), sha, writer.size, index_sha, len(data))
+        return _entries(shard, len(placed), sha, writer.size, index_sha, len(data))
 
-    def _fetch(self, rows: pa.Table) -> Iterator[tuple[dict[str, Any], dict[str, bytes]]]:
-        """Each row with its members (name without key -> data), in the rows' order."""
+    def _pack(self, rows: pa.Table) -> Iterator[Packed]:
+        """Each row's members, fetched from the sources, in the rows' order."""
         opener = Opener(self.roots, self.spool)
         try:
             for window in _windows(rows):
                 records = window.select(_FETCHED).to_pylist()
                 data = self._read(records, opener)
                 for i, row in enumerate(records):
-                    yield row, self._members(row, data.pop(i))
+                    yield pack(row["id"].hex(), self._members(row, data.pop(i)))
         finally:
             opener.close()
 
@@ -159,47 +171,67 @@ def _expected(rows: pa.Table) -> int:
     return int(rows["read"].to_numpy().sum()) + rows.nbytes + len(END)
 
 
-def _line(
-    row: dict[str, Any], shard: Shard, ordinal: int, names: list[str], placed: Placed
-) -> dict[str, Any]:
-    """One row of the index."""
-    text = row["text"]
-    return {
-        "id": row["id"],
-        "key": row["id"].hex(),
-        "shard": shard.tar,
-        "ordinal": ordinal,
-        **placed._asdict(),
-        "members": names,
-        "widths": [row["width"]],
-        "heights": [row["height"]],
-        "n_images": 1,
-        "text_chars": [("txt", len(text))] if text else [],
-        "kinds": "cT" if text else "T",
-        "task": "image",
-        "group_id": row["id"],
-    }
+class Placed(NamedTuple):
+    """Where a record lies in its tar: fields of the index."""
+
+    offset: int
+    size: int
+    crc32: int
+    members: list[str]
+    member_offsets: list[int]
+    member_sizes: list[int]
 
 
-def _parquet(lines: list[dict[str, Any]], rows: pa.Table, facts: Mapping[str, str]) -> bytes:
-    columns = {
-        f.name: rows[f.name] if f.name in INDEXED else pa.array([line[f.name] for line in lines], f.type)
-        for f in INDEX
+def _place(start: int, packed: Packed) -> Placed:
+    offsets = [start + offset for offset in packed.member_offsets]
+    crc = zlib.crc32(packed.data)
+    return Placed(start, len(packed.data), crc, packed.members, offsets, packed.member_sizes)
+
+
+_DESCRIBED = [name for name in INDEX.names if name not in ("shard", "ordinal", *Placed._fields)]
+"""Fields of the index that a record has wherever it lies."""
+
+
+def _described(rows: pa.Table) -> pa.Table:
+    """Those fields of new records, from their `ROW`s."""
+    ids, texts = rows["id"].to_pylist(), rows["text"].to_pylist()
+    made = {
+        "key": [value.hex() for value in ids],
+        "widths": [[width] for width in rows["width"].to_pylist()],
+        "heights": [[height] for height in rows["height"].to_pylist()],
+        "n_images": [1] * len(rows),
+        "text_chars": [[("txt", len(text))] if text else [] for text in texts],
+        "kinds": ["cT" if text else "T" for text in texts],
+        "task": ["image"] * len(rows),
+        "group_id": ids,
     }
+    fields = [INDEX.field(name) for name in _DESCRIBED]
+    arrays = [pa.array(made[f.name], f.type) if f.name in made else rows[f.name] for f in fields]
+    return pa.table(arrays, schema=pa.schema(fields))
+
+
+def _parquet(shard: Shard, described: pa.Table, placed: list[Placed], facts: Mapping[str, str]) -> bytes:
+    columns: dict[str, Any] = {
+        "shard": [shard.tar] * len(placed),
+        "ordinal": range(len(placed)),
+        **{name: [getattr(place, name) for place in placed] for name in Placed._fields},
+    }
+    arrays = [pa.array(columns[f.name], f.type) if f.name in columns else described[f.name] for f in INDEX]
     schema = INDEX.with_metadata({**(INDEX.metadata or {}), **facts})
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
+    pq.write_table(pa.table(arrays, schema=schema).combine_chunks(), sink, compression="zstd")
     return sink.getvalue().to_pybytes()
 
 
-def _read_back(path: Path, lines: list[dict[str, Any]], size: int) -> None:
+def _read_back(path: Path, ids: pa.ChunkedArray, placed: list[Placed], size: int) -> None:
     """Check every record of a written shard against what was sent to the disk."""
     with open(path, "rb", buffering=0) as file:
-        for line in lines:
-            if zlib.crc32(file.read(line["size"])) != line["crc32"]:
+        for i, place in enumerate(placed):
+            if zlib.crc32(file.read(place.size)) != place.crc32:
                 path.unlink()
+                key = ids[i].as_py().hex()
                 raise ThresherError(
-                    f"the record {line['key']} at offset {line['offset']} does not read back as written",
+                    f"the record {key} at offset {place.offset} does not read back as written",
                     where=str(path),
                     mend="Check the disk and the memory of this machine, then run again",
                 )

@@ -2,8 +2,7 @@
 
 import hashlib
 import tarfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 BLOCK = 512
@@ -17,18 +16,28 @@ class Sink(Protocol):
     def write(self, data: bytes) -> None: ...
 
 
-class Placed(NamedTuple):
-    """Where a record lies in its tar, in bytes."""
+class Packed(NamedTuple):
+    """One record as it lies in a tar."""
 
-    offset: int
-    """Of the first header."""
-    size: int
+    data: bytes
     """Headers, data and padding of all members."""
-    crc32: int
-    """zlib, over these `size` bytes."""
+    members: list[str]
+    """Their names, without the key."""
     member_offsets: list[int]
-    """Of each member's data, from the tar's start."""
+    """Of each member's data, from the record's first byte."""
     member_sizes: list[int]
+
+
+def pack(key: str, members: Mapping[str, bytes]) -> Packed:
+    """A record of `members` (name without key -> data), sorted by name."""
+    pieces: list[bytes] = []
+    names, offsets, at = sorted(members), [], 0
+    for name in names:
+        data = members[name]
+        pieces += [header(key + name, len(data)), data, bytes(-len(data) % BLOCK)]
+        offsets.append(at + BLOCK)
+        at += BLOCK + len(data) + len(pieces[-1])
+    return Packed(b"".join(pieces), names, offsets, [len(members[name]) for name in names])
 
 
 class TarWriter:
@@ -39,38 +48,36 @@ class TarWriter:
         self._sha = hashlib.sha256()
         self.size = 0
 
-    def add(self, members: Sequence[tuple[str, bytes]]) -> Placed:
-        """Write the members (name, data) of one record, sorted by name."""
-        pieces: list[bytes] = []
-        offsets, sizes, start, at = [], [], self.size, self.size
-        for name, data in sorted(members):
-            pieces += [header(name, len(data)), data, bytes(-len(data) % BLOCK)]
-            offsets.append(at + BLOCK)
-            sizes.append(len(data))
-            at += BLOCK + len(data) + len(pieces[-1])
-        crc = 0
-        for piece in pieces:
-            self._write(piece)
-            crc = zlib.crc32(piece, crc)
-        return Placed(start, self.size - start, crc, offsets, sizes)
-
-    def finish(self) -> str:
-        """Write the end of the archive; returns the file's SHA-256 as hex."""
-        self._write(END)
-        return self._sha.hexdigest()
-
-    def _write(self, data: bytes) -> None:
+    def append(self, data: bytes) -> None:
+        """Write whole blocks."""
         self._sink.write(data)
         self._sha.update(data)
         self.size += len(data)
 
+    def finish(self) -> str:
+        """Write the end of the archive; returns the file's SHA-256 as hex."""
+        self.append(END)
+        return self._sha.hexdigest()
+
 
 def header(name: str, size: int) -> bytes:
     """The 512-byte ustar header of a regular file. Raises ValueError if the name exceeds 100 bytes."""
-    info = tarfile.TarInfo(name)
-    info.size = size
+    raw = name.encode()
+    if len(raw) > NAME_BYTES or size >= 8**11:
+        raise ValueError(f"the member {name!r} of {size} bytes fits no tar header")
+    block = raw.ljust(NAME_BYTES, b"\0") + _BLANK[100:124] + b"%011o\0" % size + _BLANK[136:]
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+
+
+def _blank() -> bytes:
+    """A header without name, size and checksum (which counts itself as eight spaces)."""
+    info = tarfile.TarInfo()
     info.mode = 0o644
-    return info.tobuf(tarfile.USTAR_FORMAT)
+    block = info.tobuf(tarfile.USTAR_FORMAT)
+    return block[:148] + b" " * 8 + block[156:]
+
+
+_BLANK = _blank()
 
 
 def members(record: bytes) -> Iterator[tuple[str, int, int]]:

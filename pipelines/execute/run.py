@@ -30,6 +30,8 @@ SECONDS_PER_RECORD = 0.03
 """A first guess for a pass over photographs, until the run has measured its own."""
 RAY_WORTH_S = 2.0
 """Less estimated work than this does not start Ray."""
+EXPORT_WORTH_S = 12.0
+"""The same for an export, whose guess is a good one: starting Ray takes 6 s, which two workers win back."""
 
 
 @dataclass
@@ -190,7 +192,14 @@ class Run:
 
     def executor(self, rows: int) -> Executor:
         """Ray, or a single child process."""
-        local = self.alone(rows)
+        return self._executor(self.alone(rows))
+
+    def exporter(self, seconds: float) -> Executor:
+        """For an export of so many seconds of one process: Ray if it runs already or starting it pays."""
+        started = False in self._executors
+        return self._executor(self.local or (seconds < EXPORT_WORTH_S and not started))
+
+    def _executor(self, local: bool) -> Executor:
         if True in self._executors and not local and False not in self._executors:
             self._executors[True].close()
         if local not in self._executors:

@@ -11,10 +11,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from thresher.pipelines.store.catalog import Catalog
+from thresher.pipelines.store.content import content_of
 from thresher.pipelines.store.files import read_table
 from thresher.pipelines.store.fragments import ColumnStore
 from thresher.pipelines.store.manifest import part_name
 from thresher.schemas import Column
+from thresher.schemas.sidecar import dumps
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,25 @@ class RunTable:
         """`row` and the named columns of the live rows of a part."""
         live = self.mask(part)
         rows = np.flatnonzero(live).astype(np.uint64) | np.uint64(part << 24)
-        table = self.read_all(part, [c for c in columns if c != "row"])
+        wanted = [c for c in columns if c not in ("row", "content")]
+        made_of = ["id", "source", "head", "bytes_sha", *self._decided] if "content" in columns else []
+        table = self.read_all(part, list(dict.fromkeys([*wanted, *made_of])))
         if not live.all():
             table = table.filter(pa.array(live))
-        return table.add_column(0, pa.field("row", pa.uint64()), pa.array(rows))
+        content = content_of(table, self._decided, self._origin(table)) if made_of else None
+        table = table.select(wanted).add_column(0, pa.field("row", pa.uint64()), pa.array(rows))
+        return table if content is None else table.append_column("content", content)
+
+    @cached_property
+    def _decided(self) -> list[str]:
+        """Columns that Decide steps wrote: they depend on more than their record."""
+        return [name for name, writer in sorted(self.writers.items()) if writer.folder]
+
+    def _origin(self, table: pa.Table) -> str:
+        """What else the values of a part depend on: its source's licence, the Measures' fingerprints."""
+        source = table["source"][0].as_py() if len(table) else ""
+        measured = {name: writer.fp for name, writer in self.writers.items() if not writer.folder}
+        return dumps([self.given.get(source), measured])
 
     def read_all(self, part: int, columns: Sequence[str]) -> pa.Table:
         """The named columns of every row of a part, null where not computed."""

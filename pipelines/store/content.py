@@ -1,0 +1,50 @@
+"""A digest for each record that differs whenever anything that an export shows of it does."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from thresher.schemas.ids import ID_BYTES, mix64
+from thresher.schemas.sidecar import dumps, plain
+
+
+def content_of(table: pa.Table, decided: Sequence[str], origin: str) -> pa.Array:
+    """16 bytes for each row of `id`, `head`, `bytes_sha` and the `decided` columns.
+
+    The measured values themselves are not read: they follow from the record, whose version `head` and
+    `bytes_sha` tell, and from the Measures' fingerprints, which are part of `origin`.
+    """
+    sha = np.frombuffer(b"".join(table["bytes_sha"].to_pylist()), ">u8").reshape(-1, 4).astype(np.uint64)
+    ids = np.frombuffer(b"".join(table["id"].to_pylist()), ">u8").reshape(-1, 2).astype(np.uint64)
+    words = [table["head"].to_numpy(), *sha.T, *(_words(table[name]) for name in decided)]
+    salts = np.frombuffer(hashlib.blake2b(origin.encode(), digest_size=ID_BYTES).digest(), np.uint64)
+    lanes = []
+    for lane, salt in enumerate(salts):
+        mixed = ids[:, lane] ^ salt
+        for word in words:
+            mixed = mix64(mixed) ^ word
+        lanes.append(mix64(mixed).astype(">u8"))
+    return pa.Array.from_buffers(
+        pa.binary(ID_BYTES), len(table), [None, pa.py_buffer(np.stack(lanes, axis=1).tobytes())]
+    )
+
+
+def _words(column: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """64 bits for each value; 0 for null and for an empty list."""
+    words = np.zeros(len(column), np.uint64)
+    said = column.is_valid()
+    if pa.types.is_list(column.type):
+        said = pc.and_kleene(said, pc.greater(pc.list_value_length(column), 0)).fill_null(False)
+    rows = np.flatnonzero(said.to_numpy())
+    values = column.take(pa.array(rows))
+    if pa.types.is_integer(column.type):
+        words[rows] = mix64(values.cast(pa.int64(), safe=False).to_numpy().view(np.uint64) ^ np.uint64(1))
+    else:
+        texts = [dumps(plain(value, column.type)).encode() for value in values.to_pylist()]
+        hashes = b"".join(hashlib.blake2b(text, digest_size=8).digest() for text in texts)
+        words[rows] = np.frombuffer(hashes, np.uint64)
+    return words
