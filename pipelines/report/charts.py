@@ -1,12 +1,13 @@
 """Charts as plain geometry in an SVG user space of WIDTH x HEIGHT; the template only writes it down."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from thresher.pipelines.report.histograms import Histogram
-from thresher.pipelines.report.numbers import THIN, number
+from thresher.pipelines.report.numbers import SIGNS, THIN, number, quantity
 from thresher.pipelines.report.rows import DROPPED_ELSEWHERE, DROPPED_HERE, FAILED, KEPT
 from thresher.pipelines.view import Bound
 
@@ -16,9 +17,7 @@ TOP, BOTTOM = 30, 130
 
 COLOURS = {KEPT: "kept", DROPPED_HERE: "here", DROPPED_ELSEWHERE: "dropped", FAILED: "failed"}
 """Colour classes, from the bottom of a stack to its top."""
-
-
-SIGNS = {"<=": "≤", ">=": "≥", "==": "=", "!=": "≠"}
+GROUP_NAMES = ("kept", "dropped by this column", "dropped otherwise", "failed")
 
 
 @dataclass(frozen=True)
@@ -58,22 +57,28 @@ class Bar:
     shares: list[tuple[str, float]]
 
 
-def draw(histogram: Histogram, bounds: list[Bound]) -> Chart:
+def draw(histogram: Histogram, bounds: Sequence[Bound], unit: str = "") -> Chart:
     """A histogram with its bounds."""
     edges, counts = histogram.edges, histogram.counts
-    scale = _Scale(float(edges[0]), float(edges[-1]), histogram.log)
-    xs = [scale(float(edge)) for edge in edges]
+    place = _scale(float(edges[0]), float(edges[-1]), histogram.log)
+    xs = [place(float(edge)) for edge in edges]
     totals = counts.sum(axis=0)
-    peak = int(totals.max(initial=0))
     below, above = histogram.beyond
     tips = []
     for i in np.flatnonzero(totals):
-        span = f"{number(float(edges[i]))} to {number(float(edges[i + 1]))}"
+        span = " to ".join(_label(float(edge), unit) for edge in edges[i : i + 2])
         span += " and less" if i == 0 and below else ""
         span += " and more" if i == len(totals) - 1 and above else ""
-        tips.append((xs[i], xs[i + 1] - xs[i], f"{span}: {_counted(counts[:, i].tolist())}"))
+        held = zip(counts[:, i].tolist(), GROUP_NAMES, strict=True)
+        span += ": " + ", ".join(f"{number(n)} {name}" for n, name in held if n)
+        tips.append((xs[i], xs[i + 1] - xs[i], span))
     return Chart(
-        _paths(counts, xs, peak), tips, _ticks(scale, histogram), _lines(bounds, scale), peak, histogram.log
+        paths=_paths(counts, xs),
+        tips=tips,
+        ticks=_ticks(histogram, place, unit),
+        lines=_lines(bounds, place, unit),
+        peak=int(totals.max(initial=0)),
+        log=histogram.log,
     )
 
 
@@ -90,36 +95,66 @@ def bars(counts: dict[str, list[int]], most: int = 10) -> list[Bar]:
     ]
 
 
-def _ticks(scale: "_Scale", histogram: Histogram) -> list[tuple[float, str]]:
-    ticks = scale.ticks()
+def _scale(low: float, high: float, log: bool) -> Callable[[float], float]:
+    """Values to x."""
+    if log:
+        return lambda value: WIDTH * math.log(max(value, low) / low) / math.log(high / low)
+    return lambda value: WIDTH * (value - low) / (high - low)
+
+
+def _label(value: float, unit: str) -> str:
+    """Beside the axis, where the heading names the unit; only percent says so itself."""
+    return quantity(value, unit if unit == "share" else "")
+
+
+def _ticks(histogram: Histogram, place: Callable[[float], float], unit: str) -> list[tuple[float, str]]:
+    """Labels at round values that do not touch each other."""
+    low, high = float(histogram.edges[0]), float(histogram.edges[-1])
+    values = _log_values(low, high) if histogram.log else _linear_values(low, high)
+    shift = 0.0
     if histogram.whole:
-        half = WIDTH / (len(histogram.edges) - 1) / 2
-        return [(x + half, label) for x, label in ticks if float(label.replace(THIN, "")).is_integer()]
+        values, shift = [v for v in values if v.is_integer()], WIDTH / (len(histogram.edges) - 1) / 2
+    candidates = [(place(v) + shift, _label(v, unit)) for v in values]
     if histogram.log and histogram.beyond[0]:
-        first = f"≤{THIN}{number(float(histogram.edges[1]))}"
-        room = 3.2 * len(first)
-        return [(room, first), *(tick for tick in ticks if tick[0] > 3 * room)]
+        least = f"≤{THIN}{_label(float(f'{histogram.edges[1]:.2g}'), unit)}"
+        candidates.insert(0, (3.2 * len(least), least))
+    ticks: list[tuple[float, str]] = []
+    end = -math.inf
+    for x, label in candidates:
+        room = 3.2 * len(label)
+        if room * 0.8 <= x <= WIDTH - room * 0.8 and x - room > end + 16:
+            ticks.append((x, label))
+            end = x + room
     return ticks
 
 
-def _lines(bounds: list[Bound], scale: "_Scale") -> list[Line]:
+def _linear_values(low: float, high: float) -> list[float]:
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    return [round(i * step, 12) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _log_values(low: float, high: float) -> list[float]:
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1,) if math.log10(high / low) > 2.5 else (1, 2, 5)
+    values = [m * 10.0**d for d in decades for m in steps]
+    return [round(v, 12) if v > 1e-9 else v for v in values if low <= v <= high]
+
+
+def _lines(bounds: Sequence[Bound], place: Callable[[float], float], unit: str) -> list[Line]:
     lines: list[Line] = []
     for _, bound in sorted({(b.value, b.operator): b for b in bounds}.items()):
-        x = min(max(scale(bound.value), 0.0), float(WIDTH))
+        x = min(max(place(bound.value), 0.0), float(WIDTH))
         anchor = "start" if x < WIDTH * 0.2 else "end" if x > WIDTH * 0.8 else "middle"
         crowded = bool(lines) and x - lines[-1].x < WIDTH / 4 and lines[-1].y > 11
-        label = f"{SIGNS.get(bound.operator, bound.operator)} {number(bound.value)}"
+        label = f"{SIGNS[bound.operator]} {_label(bound.value, unit)}"
         lines.append(Line(x, 11 if crowded else 24, label, anchor, bound.calibrate))
     return lines
 
 
-def _counted(counts: list[int]) -> str:
-    names = ["kept", "dropped by this column", "dropped otherwise", "failed"]
-    return ", ".join(f"{number(n)} {name}" for n, name in zip(counts, names, strict=True) if n)
-
-
-def _paths(counts: np.ndarray, xs: list[float], peak: int) -> list[tuple[str, str]]:
-    paths, base = [], np.zeros(counts.shape[1])
+def _paths(counts: np.ndarray, xs: list[float]) -> list[tuple[str, str]]:
+    paths, base, peak = [], np.zeros(counts.shape[1]), counts.sum(axis=0).max(initial=0)
     for group, name in COLOURS.items():
         steps = []
         for i in np.flatnonzero(counts[group]):
@@ -131,41 +166,3 @@ def _paths(counts: np.ndarray, xs: list[float], peak: int) -> list[tuple[str, st
         if steps:
             paths.append((name, "".join(steps)))
     return paths
-
-
-class _Scale:
-    """Values to x, linear or logarithmic."""
-
-    def __init__(self, low: float, high: float, log: bool) -> None:
-        self.low, self.high, self.log = low, high, log
-
-    def __call__(self, value: float) -> float:
-        low, high = self.low, self.high
-        if self.log:
-            low, high, value = math.log(low), math.log(high), math.log(max(value, low))
-        return WIDTH * (value - low) / (high - low)
-
-    def ticks(self) -> list[tuple[float, str]]:
-        """Round values that are at least an eighth of the width apart."""
-        ticks: list[tuple[float, str]] = []
-        for value in self._log_ticks() if self.log else self._linear_ticks():
-            x = self(value)
-            label = number(value)
-            room = 3.2 * len(label)
-            if room * 0.8 <= x <= WIDTH - room * 0.8 and (not ticks or x - ticks[-1][0] > 24 + 2 * room):
-                ticks.append((x, label))
-        return ticks
-
-    def _linear_ticks(self) -> list[float]:
-        rough = (self.high - self.low) / 5
-        power = 10 ** math.floor(math.log10(rough))
-        step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
-        first = math.ceil(self.low / step)
-        return [round(i * step, 12) for i in range(first, math.floor(self.high / step) + 1)]
-
-    def _log_ticks(self) -> list[float]:
-        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        wide = math.log10(self.high / self.low) > 2.5
-        steps = (1,) if wide else (1, 2, 5)
-        values = [m * 10.0**d for d in decades for m in steps]
-        return [round(v, 12) if v > 1e-9 else v for v in values if self.low <= v <= self.high]

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 48
-LOG_BELOW = 0.08
-"""The axis is logarithmic if the median lies in the lowest 8 % of the range."""
+LOG_BELOW, LOG_SPAN = 0.08, 30
+"""The axis is logarithmic if the median lies in the lowest 8 % of the range and the largest value is
+more than 30 times the least one above 0."""
 DECADES = 6
 GROUPS = 4
 
@@ -85,8 +86,8 @@ def layout(sketch: Sketch, bounds: list[float], integer: bool) -> Histogram | No
         positive = [b for b in bounds if b > 0]
         floor = max(min([floor, *positive]), high / 10**DECADES)
         logs = [math.log(b) for b in positive]
-        edges = np.exp(_edges(math.log(floor), math.log(high), logs, integer=False))
-        return Histogram(edges, log=True)
+        if high > LOG_SPAN * floor:
+            return Histogram(np.exp(_edges(math.log(floor), math.log(high), logs, integer=False)), log=True)
     edges = _edges(low, high, bounds, integer)
     return Histogram(edges, log=False, whole=integer and edges[1] - edges[0] == 1 and edges[0].is_integer())
 

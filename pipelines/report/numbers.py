@@ -5,8 +5,12 @@ import math
 THIN = "\u202f"
 """Narrow no-break space (ISO 80000-1 groups digits by a small space)."""
 
+SIGNS = {"<=": "≤", ">=": "≥", "==": "=", "!=": "≠", "<": "<", ">": ">"}
+SAID = {"px", "MP", "bits", "bytes"}
+"""Units that stand beside a number; others only beside the name of their column."""
 
-def number(value: float | int | None) -> str:
+
+def number(value: float | None) -> str:
     """A count or measurement with at most four significant digits after grouping; a dash for None."""
     if value is None:
         return "–"
@@ -21,23 +25,34 @@ def number(value: float | int | None) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def short(text: str | None) -> str:
-    """A ledger's value or bound: six digits of a number, other text as it is.
+def quantity(value: float, unit: str) -> str:
+    """A number and its unit; shares in percent, as recipes write them."""
+    if unit == "share":
+        return f"{number(100 * value)}{THIN}%"
+    return f"{number(value)}{THIN}{unit}" if unit in SAID else number(value)
 
-    A value is never rounded onto a round bound: 39.9999999 does not read 40.
+
+def measured(text: str, unit: str, beside: str = "") -> str:
+    """A value or bound of the ledger, such as `39.97` or `< 40`; what is no number stays as it is.
+
+    A value never reads like the bound `beside` it: 39.99999 does not become 40.
     """
-    if text is None:
-        return ""
+    sign, value = _parsed(text)
+    if value is None or not math.isfinite(value):
+        return text
+    shown, other = quantity(value, unit), _parsed(beside)[1]
+    if other is not None and value != other and shown == quantity(other, unit):
+        return text
+    return f"{SIGNS[sign]} {shown}" if sign else shown
+
+
+def _parsed(text: str) -> tuple[str, float | None]:
+    """The sign (or "") and the number of a value or bound; no number: None."""
+    sign, _, rest = text.rpartition(" ")
     try:
-        value = float(text)
+        return sign, float(rest) if sign in ("", *SIGNS) else None
     except ValueError:
-        return text
-    if not math.isfinite(value):
-        return text
-    if value.is_integer():
-        return number(value)
-    rounded = f"{value:.6g}"
-    return text if float(rounded).is_integer() else rounded
+        return "", None
 
 
 def percent(part: int, whole: int) -> str:
@@ -46,16 +61,14 @@ def percent(part: int, whole: int) -> str:
         return "–"
     share = 100 * part / whole
     if 0 < share < 0.1:
-        return "<0.1" + THIN + "%"
+        return f"<0.1{THIN}%"
     if 99.9 < share < 100:
-        return ">99.9" + THIN + "%"
+        return f">99.9{THIN}%"
     return f"{share:.0f}{THIN}%" if share in (0, 100) else f"{share:.1f}{THIN}%"
 
 
-def file_size(size: int | None) -> str:
+def file_size(size: int) -> str:
     """Bytes in SI units."""
-    if size is None:
-        return ""
     value, units = float(size), ["B", "kB", "MB", "GB"]
     while value >= 1000 and len(units) > 1:
         value, units = value / 1000, units[1:]
@@ -67,6 +80,8 @@ def duration(seconds: float | None) -> str:
     """Worker time: seconds, minutes or hours."""
     if seconds is None:
         return "–"
+    if seconds < 0.1:
+        return f"<0.1{THIN}s"
     if seconds < 120:
         return f"{seconds:.1f}{THIN}s"
     return f"{seconds / 60:.1f}{THIN}min" if seconds < 7200 else f"{seconds / 3600:.1f}{THIN}h"

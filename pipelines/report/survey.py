@@ -1,16 +1,29 @@
-"""The two passes over a table: ranges and samples first, then exact counts and the keepers' places."""
+"""The two passes over a table: ranges and samples first, then exact counts and the groups of duplicates."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from thresher.pipelines.report.histograms import GROUPS, Histogram, Sketch, layout
-from thresher.pipelines.report.rows import DROPPED_ELSEWHERE, FAILED, KEPT, Rows, mask, read
-from thresher.pipelines.report.samples import DuplicateGroups, Smallest
+from thresher.pipelines.report.rows import (
+    DROPPED_ELSEWHERE,
+    FAILED,
+    KEPT,
+    Rows,
+    id_array,
+    mask,
+    rank_of,
+    read,
+)
+from thresher.pipelines.report.samples import Smallest
 from thresher.pipelines.view import Bound, RunView
 from thresher.schemas import Column
+from thresher.schemas.decisions import ID, ordinal
+from thresher.schemas.ids import ID_BYTES
 from thresher.schemas.records import CATALOG_FIELDS
 
 KEPT_SAMPLES, REASON_SAMPLES, EDGE_SAMPLES = 24, 12, 4
@@ -33,13 +46,14 @@ class Survey:
         }
         self.histograms: dict[str, Histogram | None] = {}
         self.samples = Smallest()
-        self.duplicates = DuplicateGroups(DUPLICATE_GROUPS, GROUP_MEMBERS)
+        self.keepers: dict[str, NDArray[np.uint8]] = {}
+        """For each reason that names keepers: the ids (n, 16) with the smallest ranks."""
+        self.sizes: Counter[tuple[str, bytes]] = Counter()
+        """(reason, one of those keepers) -> records dropped for it."""
+        self.places: dict[bytes, int] = {}
+        """Keeper -> its row; absent if it is in no part of this table."""
         self._first(view, table)
         self._second(view, table, described)
-
-    def numeric_bounds(self) -> list[Bound]:
-        """The bounds of columns with a histogram."""
-        return [b for b in self.bounds if b.column in self.sketches]
 
     def _first(self, view: RunView, table: str) -> None:
         for rows in read(view, table, [*self.sketches, *self.values]):
@@ -57,13 +71,18 @@ class Survey:
             at = [b.value for b in self.bounds if b.column == name]
             self.histograms[name] = layout(sketch, at, pa.types.is_integer(described[name].dtype))
         drawn = {n: h for n, h in self.histograms.items() if h is not None}
-        keepers = self.duplicates.keepers()
-        if not drawn and not keepers:
-            return
+        groups = [(reason, i.tobytes()) for reason, ids in self.keepers.items() for i in ids]
+        wanted = {keeper for _, keeper in groups}
+        for index in range(len(self.bounds)):
+            wanted |= {pick.keeper for pick in self.samples.get("dropped near", index) if pick.keeper}
         for rows in read(view, table, list(drawn)):
             for name, histogram in drawn.items():
                 histogram.add(rows.floats(name), rows.groups(name))
-            self.duplicates.find_keepers(rows, keepers)
+            for reason, keeper in groups:
+                self._members(rows, reason, keeper)
+            found = mask(pc.is_in(rows.ledger["id"], value_set=pa.array(sorted(wanted), ID)))
+            for i in np.flatnonzero(found):  # the newest version stands last
+                self.places[rows.ids[i].tobytes()] = ordinal(rows.part, int(i))
 
     def _count_values(self, rows: Rows, name: str) -> None:
         counts = self.values[name]
@@ -80,23 +99,33 @@ class Survey:
                 return
 
     def _sample(self, rows: Rows) -> None:
-        self.samples.offer(("kept", ""), KEPT_SAMPLES, rows, rows.status == KEPT, rows.rank)
+        self.samples.offer(("kept",), KEPT_SAMPLES, rows, rows.status == KEPT, rows.rank)
         reasons = rows.ledger["reason"]
         for reason in pc.unique(reasons.drop_null()).to_pylist():
             held = mask(pc.equal(reasons, reason))
             for name, status in (("dropped", DROPPED_ELSEWHERE), ("failed", FAILED)):
                 chosen = held & (rows.status == status)
                 self.samples.offer((name, reason), REASON_SAMPLES, rows, chosen, rows.rank)
-            self.duplicates.add(rows, reason, held & (rows.status == DROPPED_ELSEWHERE))
+            replaced = held & (rows.status == DROPPED_ELSEWHERE) & mask(pc.is_valid(rows.ledger["keeper"]))
+            if replaced.any():
+                known = self.keepers.get(reason, np.empty((0, ID_BYTES), np.uint8))
+                ids = id_array(rows.ledger["keeper"].filter(replaced))
+                ids = np.unique(np.concatenate([known, ids]), axis=0)
+                self.keepers[reason] = ids[np.argsort(rank_of(ids), kind="stable")[:DUPLICATE_GROUPS]]
+
+    def _members(self, rows: Rows, reason: str, keeper: bytes) -> None:
+        chosen = mask(pc.equal(rows.ledger["keeper"], pa.scalar(keeper, ID)))
+        chosen &= mask(pc.equal(rows.ledger["reason"], reason)) & (rows.status == DROPPED_ELSEWHERE)
+        self.sizes[reason, keeper] += int(chosen.sum())
+        self.samples.offer(("member", reason, keeper), GROUP_MEMBERS, rows, chosen, rows.rank)
 
     def _edges(self, rows: Rows, index: int, bound: Bound) -> None:
         values = rows.floats(bound.column)
         distance = np.abs(values - bound.value)
         known = np.isfinite(values)
-        here = mask(pc.equal(rows.ledger["reason"], bound.reason)) & mask(
-            pc.equal(rows.ledger["step"], bound.step)
+        here = np.logical_and.reduce(
+            [mask(pc.equal(rows.ledger[name], getattr(bound, name))) for name in ("reason", "step", "column")]
         )
-        here &= mask(pc.equal(rows.ledger["column"], bound.column))
         for side, chosen in (("dropped", here), ("kept", rows.status == KEPT)):
             self.samples.offer((f"{side} near", index), EDGE_SAMPLES, rows, chosen & known, distance)
 

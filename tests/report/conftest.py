@@ -134,8 +134,8 @@ class FakeView:
 
     def problems(self, table: str) -> list[dict[str, Any]]:
         return [
-            {"path": ".hidden/<b>x</b>.jpg", "problem": "hidden"},
-            {"path": "loop", "problem": "link loop"},
+            {"path": ".hidden/<b>x</b>.jpg", "message": "hidden"},
+            {"path": "loop", "message": "link loop"},
         ]
 
 
@@ -230,14 +230,14 @@ def make_rows(root: Path, count: int = 90) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> FakeView:
+def view(tmp_path_factory: pytest.TempPathFactory) -> FakeView:
     """A run of about 120 real images."""
     root = tmp_path_factory.mktemp("pool")
     return FakeView(root, {"images": FakeTable(make_rows(root))})
 
 
 @pytest.fixture(scope="session")
-def wide_pool(tmp_path_factory: pytest.TempPathFactory) -> FakeView:
+def wide_view(tmp_path_factory: pytest.TempPathFactory) -> FakeView:
     """A run with 120 reasons and pictures that compress badly."""
     root = tmp_path_factory.mktemp("wide")
     rng = np.random.default_rng(3)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from thresher.pipelines.report.charts import HEIGHT, WIDTH, bars, draw
 from thresher.pipelines.report.histograms import GROUPS, Sketch, layout
-from thresher.pipelines.report.numbers import duration, file_size, number, percent, short
+from thresher.pipelines.report.numbers import duration, file_size, measured, number, percent
 from thresher.pipelines.view import Bound
 
 FLOATS = st.floats(-1e30, 1e30) | st.sampled_from([0.0, math.nan, math.inf, -math.inf, 1e-30])
@@ -63,6 +63,8 @@ def test_long_tail_gets_a_log_axis_and_a_share_with_zeros_too():
     assert not counted(rng.normal(128, 30, 5000))[1].log
     _, histogram = counted(np.concatenate([np.zeros(500), rng.lognormal(-6, 2, 5000)]))
     assert histogram.log and histogram.beyond[0] >= 500
+    _, histogram = counted(np.concatenate([np.zeros(500), rng.uniform(0.11, 0.2, 9)]), [0.08])
+    assert not histogram.log, "a narrow range above 0 needs no log axis"
 
 
 def test_one_outlier_does_not_squeeze_the_rest():
@@ -89,8 +91,11 @@ def test_bars_put_the_rest_together():
 def test_number_texts():
     assert number(1234567) == "1\u202f234\u202f567" and number(0.12345) == "0.1235" and number(40.0) == "40"
     assert number(1e-7) == "1e-07" and number(None) == "–"
-    assert short("39.99999999") == "39.99999999" and short("32.0493279") == "32.0493"
-    assert short("sharpness < 40") == "sharpness < 40" and short("nan") == "nan"
+    assert (
+        measured("39.99999999", "", "< 40") == "39.99999999" and measured("32.0493279", "", "40") == "32.05"
+    )
+    assert measured("> 0.08", "share") == "> 8\u202f%" and measured(">= 64", "px") == "≥ 64\u202fpx"
+    assert measured("equal to 3", "") == "equal to 3" and measured("nan", "") == "nan"
     assert percent(9999, 10_000) == ">99.9\u202f%" and percent(1, 10_000) == "<0.1\u202f%"
     assert percent(0, 0) == "–" and percent(5, 5) == "100\u202f%"
     assert file_size(999) == "999\u202fB" and file_size(1_500_000) == "1.5\u202fMB"
