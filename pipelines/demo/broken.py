@@ -3,7 +3,6 @@
 import os
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +94,7 @@ def _damaged(planter: Planter) -> None:
 
 
 def _odd_files(planter: Planter) -> None:
-    def good(key: str, change: Callable[[Image.Image], Image.Image] | None = None, **options: Any) -> None:
+    def good(key: str, change: v.Change | None = None, **options: Any) -> None:
         image = planter.tile().image.convert("RGB")
         image = change(image) if change else image
         planter.put(key, v.encoded(image, Path(key).suffix, **options), t.ODD)

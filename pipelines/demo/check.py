@@ -1,7 +1,7 @@
 """Planted against found: compares a run's ledger with the truth file of a demo pool."""
 
 from collections import defaultdict
-from collections.abc import Container
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from thresher.pipelines.demo import truth as t
 from thresher.pipelines.demo.truth import Truth, read_truth
+from thresher.schemas import Reason
 
 DUPLICATE = "duplicate_"
 COLUMNS = ("id", "version", "source", "key", "status", "reason", "keeper", "also")
@@ -18,19 +19,8 @@ ALLOWED_NEAR_MISSES = 1
 """Of all re-encodes and resizes together."""
 
 NEAR = (t.REENCODE, t.RESIZE)
-REQUIRED = (
-    t.EXACT_COPY,
-    t.PIXEL_COPY,
-    t.BLACK,
-    t.BLURRED,
-    t.TINY,
-    t.LETTERBOXED,
-    t.COLLAGE,
-    t.BROKEN,
-    t.ODD,
-    t.UNLISTED,
-)
-"""Every one of these must be found. Mild crops, brightness and watermarks are only counted."""
+COUNTED = (t.PHOTO, t.MEMBER, t.FLIP, t.CROP, t.BRIGHTNESS, t.WATERMARK)
+"""Only counted, so long as nothing distinct is taken for a duplicate. All other kinds must be found."""
 
 OUTCOMES = {
     t.PHOTO: "kept, or a copy of it",
@@ -39,8 +29,12 @@ OUTCOMES = {
     t.MEMBER: "kept",
     t.BROKEN: "reason named",
     t.UNLISTED: "left out",
+    **dict.fromkeys((t.CROP, t.BRIGHTNESS, t.WATERMARK), "dropped (only counted)"),
 }
 """What `found` means; for all other kinds: dropped."""
+
+Rows = dict[bytes, dict[str, Any]]
+"""The newest ledger row of each id."""
 
 
 @dataclass
@@ -49,9 +43,13 @@ class KindCount:
 
     kind: str
     planted: int = 0
-    found: int = 0
     missed: list[str] = field(default_factory=list)
     """`source:key: what happened instead`."""
+
+    @property
+    def found(self) -> int:
+        """Those that came to what they should."""
+        return self.planted - len(self.missed)
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,8 @@ class Comparison:
         """Why the run did not find what it must; empty when all is well."""
         near = [f"{k.kind}: {m}" for k in self.kinds if k.kind in NEAR for m in k.missed]
         problems = near if len(near) > ALLOWED_NEAR_MISSES else []
-        problems += [f"{k.kind}: {m}" for k in self.kinds if k.kind in REQUIRED for m in k.missed]
+        required = [k for k in self.kinds if k.kind not in (*NEAR, *COUNTED)]
+        problems += [f"{k.kind}: {m}" for k in required for m in k.missed]
         return problems + [f"wrongly a duplicate: {name}" for name in self.wrong_duplicates]
 
     @property
@@ -96,7 +95,7 @@ def compare(truth_path: Path, ledger: pa.Table) -> Comparison:
     Raises UsageError when there is no truth file.
     """
     entries = read_truth(truth_path)
-    rows = _newest(ledger)
+    rows: Rows = {row["id"]: row for row in ledger.select([*COLUMNS]).sort_by("version").to_pylist()}
     families: dict[str, list[Truth]] = defaultdict(list)
     for entry in entries:
         families[entry.family].append(entry)
@@ -109,79 +108,54 @@ def compare(truth_path: Path, ledger: pa.Table) -> Comparison:
             row = rows.get(entry.id)
             if row and str(row["reason"]).startswith(DUPLICATE) and row["keeper"] not in ids:
                 wrong.append(_address(entry))
-            fault = _fault(entry, rows, ids, spared)
             kinds[entry.kind].planted += 1
-            if fault:
+            if fault := _fault(entry, rows, ids, spared):
                 kinds[entry.kind].missed.append(f"{_address(entry)}: {fault}")
-            else:
-                kinds[entry.kind].found += 1
     return Comparison(list(kinds.values()), wrong)
-
-
-Rows = dict[bytes, dict[str, Any]]
-
-
-def _newest(ledger: pa.Table) -> Rows:
-    ordered = ledger.select([*COLUMNS]).sort_by("version")
-    return {row["id"]: row for row in ordered.to_pylist()}
 
 
 def _survivor(family: list[Truth], rows: Rows) -> Truth | None:
     """The first member that no other member replaced; every family may keep one."""
     ids = {member.id for member in family}
+    reasons = {reason for member in family for reason in member.reasons}
     for member in family:
         row = rows.get(member.id)
-        if row and row["status"] != "failed" and not _replaced(row, ids, _duplicate_reasons(family)):
+        if row and row["status"] != "failed" and not (row["reason"] in reasons and row["keeper"] in ids):
             return member
     return None
 
 
-def _duplicate_reasons(family: list[Truth]) -> set[str]:
-    return {reason for member in family for reason in member.reasons}
-
-
-def _replaced(row: dict[str, Any], ids: set[bytes], reasons: Container[str]) -> bool:
-    """Dropped as a duplicate, for an expected reason, of a member of its own family."""
-    return row["reason"] in reasons and row["keeper"] in ids
-
-
 def _fault(entry: Truth, rows: Rows, ids: set[bytes], spared: Truth | None) -> str | None:
     """What happened instead of what should have, or None when all is as planted."""
-    row = rows.get(entry.id)
     if entry.status == "absent":
-        return _fault_of_absent(entry, rows)
-    if entry.reasons == ("truncated_container",):
-        row = row or _container(entry, rows)
+        entered = (
+            r for r in _inside(entry, rows) if r["status"] != "failed" or r["reason"] not in entry.reasons
+        )
+        return next(map(_happened, entered), None)
+    row = rows.get(entry.id)
+    if entry.reasons == (Reason.TRUNCATED_CONTAINER,):
+        row = row or next((r for r in _inside(entry, rows) if r["reason"] in entry.reasons), None)
     if row is None:
         return "no record"
-    happened = _happened(row)
+    copied = row["keeper"] in ids
     if entry.group:
-        return None if entry is spared or _replaced(row, ids, entry.reasons) else happened
-    if entry.status == "kept":
-        copied = len(ids) > 1 and row["keeper"] in ids
-        return None if row["status"] == "kept" or copied else happened
-    named = {row["reason"], *(row["also"] or ())}
-    return None if row["status"] == entry.status and named & set(entry.reasons) else happened
+        right = entry is spared or (copied and row["reason"] in entry.reasons)
+    elif entry.status == "kept":
+        right = row["status"] == "kept" or copied
+    else:
+        right = row["status"] == entry.status and bool(
+            {row["reason"], *(row["also"] or ())} & {*entry.reasons}
+        )
+    return None if right else _happened(row)
 
 
-def _fault_of_absent(entry: Truth, rows: Rows) -> str | None:
+def _inside(entry: Truth, rows: Rows) -> Iterator[dict[str, Any]]:
+    """The rows whose key is the entry's, or a place in it: a folder's file, an archive's offset."""
+    places = (entry.key + "/", entry.key + "#")
     for row in rows.values():
         key = str(row["key"])
-        inside = key == entry.key or key.startswith(entry.key + "/")
-        if row["source"] == entry.source and inside:
-            refused = row["status"] == "failed" and row["reason"] in entry.reasons
-            if not refused:
-                return _happened(row)
-    return None
-
-
-def _container(entry: Truth, rows: Rows) -> dict[str, Any] | None:
-    """The row of a broken archive: its key is the archive's, or one inside it."""
-    for row in rows.values():
-        inside = row["source"] == entry.source and str(row["key"]).startswith(entry.key)
-        if inside and row["reason"] in entry.reasons:
-            return row
-    return None
+        if row["source"] == entry.source and (key == entry.key or key.startswith(places)):
+            yield row
 
 
 def _happened(row: dict[str, Any]) -> str:

@@ -5,10 +5,10 @@ only photographs whose documentation states a licence. Nothing is fetched.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,7 @@ Look = NDArray[np.float32]
 """32 x 32 luma with mean 0 and length 1, flattened: the product of two is their correlation."""
 
 
-@dataclass(frozen=True)
-class Photograph:
+class Photograph(NamedTuple):
     """One photograph as its package ships it."""
 
     name: str
@@ -34,18 +33,12 @@ class Photograph:
     credit: str
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """A whole photograph or a real crop of one."""
 
     name: str
     photograph: Photograph
     image: Image.Image
-
-    @property
-    def short_side(self) -> int:
-        """Pixels."""
-        return min(self.image.size)
 
 
 PHOTOGRAPHS = (
@@ -90,8 +83,7 @@ MAX_LIKENESS = 0.8
 def path_of(photograph: Photograph) -> Path:
     """The photograph's file. Raises ThresherError when the extra `demo` is missing."""
     spec = find_spec(photograph.package)
-    roots = list(spec.submodule_search_locations or []) if spec else []
-    for root in roots:
+    for root in (spec and spec.submodule_search_locations) or ():
         path = Path(root) / photograph.file
         if path.is_file():
             return path
@@ -120,7 +112,8 @@ def tiles(seed: int) -> tuple[Tile, ...]:
             look = _look(image)
             if _overlap(box, taken) > MAX_OVERLAP or not _has_detail(image):
                 continue
-            if _likest(look, [*looks, _look(_mirror(image))]) > MAX_LIKENESS:
+            mirrored = _look(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+            if max(float(look @ other) for other in [*looks, mirrored]) > MAX_LIKENESS:
                 continue
             chosen.append(Tile(f"{photograph.name}-{len(taken):02d}", photograph, image))
             looks.append(look)
@@ -133,9 +126,7 @@ def _boxes(size: tuple[int, int], rng: np.random.Generator) -> Iterator[Box]:
     whole = (0, 0, *size)
     yield whole
     for side in SIDES:
-        for box in _cut(whole, side, rng):
-            if box != whole:
-                yield box
+        yield from (box for box in _cut(whole, side, rng) if box != whole)
 
 
 def _cut(box: Box, side: int, rng: np.random.Generator) -> Iterator[Box]:
@@ -146,15 +137,12 @@ def _cut(box: Box, side: int, rng: np.random.Generator) -> Iterator[Box]:
         if min(width, height) >= MIN_SIDE:
             yield box
         return
-    at = rng.uniform(0.42, 0.58)
-    if width >= height:
-        x = left + round(at * width)
-        parts = [(left, top, x, bottom), (x, top, right, bottom)]
-    else:
-        y = top + round(at * height)
-        parts = [(left, top, right, y), (left, y, right, bottom)]
-    for part in parts:
-        yield from _cut(part, side, rng)
+    at = round(rng.uniform(0.42, 0.58) * max(width, height))
+    upright = height > width
+    yield from _cut((left, top, right, top + at) if upright else (left, top, left + at, bottom), side, rng)
+    yield from _cut(
+        (left, top + at, right, bottom) if upright else (left + at, top, right, bottom), side, rng
+    )
 
 
 def _has_detail(image: Image.Image) -> bool:
@@ -186,21 +174,8 @@ def _overlap(box: Box, others: list[Box]) -> float:
     """The largest share of common area (intersection over union) of `box` with any of `others`."""
     shares = [0.0]
     for other in others:
-        width = min(box[2], other[2]) - max(box[0], other[0])
-        height = min(box[3], other[3]) - max(box[1], other[1])
+        width, height = (min(box[i + 2], other[i + 2]) - max(box[i], other[i]) for i in (0, 1))
         common = max(width, 0) * max(height, 0)
-        shares.append(common / (_area(box) + _area(other) - common))
+        areas = sum((b[2] - b[0]) * (b[3] - b[1]) for b in (box, other))
+        shares.append(common / (areas - common))
     return max(shares)
-
-
-def _area(box: Box) -> int:
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _mirror(image: Image.Image) -> Image.Image:
-    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-
-
-def _likest(look: Look, others: list[Look]) -> float:
-    """The highest correlation of `look` with any of `others`."""
-    return float(np.max(np.stack(others) @ look))

@@ -8,7 +8,6 @@
 About 400 records, 10 MB and a few seconds on one core. Nothing is fetched.
 """
 
-import os
 import shutil
 from collections import Counter
 from dataclasses import dataclass
@@ -24,8 +23,8 @@ from thresher.schemas.errors import UsageError
 
 TRUTH_FILE = "truth.json"
 SOURCES_FILE = "SOURCES.txt"
-PARTIAL = ".demo-pool-partial"
 FOLDERS = ("images", "shards")
+TITLE = "The pictures of this pool are these photographs, and crops and changed copies of them."
 
 
 @dataclass(frozen=True)
@@ -52,46 +51,40 @@ def make_pool(directory: Path, seed: int = 0) -> Summary:
     A pool of the same seed and version is left as it is; another demo pool is replaced. Raises
     UsageError when the directory holds anything else, ThresherError without the extra `demo`.
     """
-    truth_path = directory / TRUTH_FILE
-    if t.pool_stamp(truth_path) == (t.VERSION, seed):
-        return _summary(directory, seed, created=False)
-    _refuse_foreign(directory)
-    tiles(seed)
-    partial = directory / PARTIAL
-    partial.mkdir(parents=True, exist_ok=True)  # from now on the folder is known as ours
-    _clear(directory)
-    entries = _plant(partial, seed)
-    (partial / SOURCES_FILE).write_text(_sources(), "utf-8")
-    t.write_truth(partial / TRUTH_FILE, seed, entries)
-    for name in (*FOLDERS, SOURCES_FILE, TRUTH_FILE):
-        os.rename(partial / name, directory / name)
-    partial.rmdir()
-    return _summary(directory, seed, created=True)
+    truth_path, sources = directory / TRUTH_FILE, directory / SOURCES_FILE
+    created = t.pool_stamp(truth_path) != (t.VERSION, seed)
+    if created:
+        _refuse_foreign(directory, sources)
+        tiles(seed)
+        directory.mkdir(parents=True, exist_ok=True)
+        truth_path.unlink(missing_ok=True)  # so that half a pool is never taken for a whole one
+        lines = [f"{p.name}: {p.credit}, {p.licence} (from the package {p.package})" for p in PHOTOGRAPHS]
+        sources.write_text("\n".join([TITLE, "", *lines, ""]), "utf-8")
+        _clear(directory)
+        t.write_truth(truth_path, seed, _plant(directory, seed))
+    kinds = Counter(entry.kind for entry in t.read_truth(truth_path))
+    return Summary(directory, seed, dict(kinds), created)
 
 
 def _plant(root: Path, seed: int) -> list[t.Truth]:
     """Write all files below `root`. Every tile is used once: folder, shards, broken files."""
     end = len(tiles(seed)) - broken.TILES
     start = end - shards.TILES
-    planter = Planter(root / "images", "images", tiles(seed)[:start], np.random.default_rng([seed, 3]))
-    singles = plant_images(planter)
-    bad = broken.write_broken(root / "images" / "broken", seed)
-    copied = [
-        (truth.family, (root / "images" / truth.key).read_bytes())
-        for truth in singles
-        if truth.key.endswith(".jpg")
-    ]
+    images = root / "images"
+    planter = Planter(images, "images", tiles(seed)[:start], np.random.default_rng([seed, 3]))
+    singles = [truth for truth in plant_images(planter) if truth.key.endswith(".jpg")]
+    bad = broken.write_broken(images / "broken", seed)
+    copied = [(truth.family, (images / truth.key).read_bytes()) for truth in singles]
     members = shards.write_shards(root / "shards", tiles(seed)[start:end], copied)
     return [*planter.truths, *(truth.moved("images", "broken") for truth in bad), *members]
 
 
-def _refuse_foreign(directory: Path) -> None:
-    if not directory.exists():
-        return
-    if not directory.is_dir():
+def _refuse_foreign(directory: Path, sources: Path) -> None:
+    """Only a folder that is empty, or in which a pool was begun, may be written."""
+    if directory.exists() and not directory.is_dir():
         raise UsageError("is a file", where=str(directory), mend="Name a folder")
-    ours = t.pool_stamp(directory / TRUTH_FILE) is not None or (directory / PARTIAL).exists()
-    if not ours and any(directory.iterdir()):
+    ours = sources.is_file() and sources.read_bytes().startswith(TITLE.encode())
+    if not ours and directory.exists() and any(directory.iterdir()):
         raise UsageError(
             "the folder is not empty and holds no demo pool",
             where=str(directory),
@@ -100,23 +93,9 @@ def _refuse_foreign(directory: Path) -> None:
 
 
 def _clear(directory: Path) -> None:
-    """Remove an earlier pool, the truth first, so that half a pool is never taken for a whole one."""
-    for name in (TRUTH_FILE, SOURCES_FILE):
-        (directory / name).unlink(missing_ok=True)
-    for locked in directory.glob("**/broken/locked"):
-        locked.chmod(0o700)
-    for place in (directory, directory / PARTIAL):
-        for name in FOLDERS:
-            if (place / name).exists():
-                shutil.rmtree(place / name)
-
-
-def _sources() -> str:
-    lines = ["The pictures of this pool are these photographs, and crops and changed copies of them.", ""]
-    lines += [f"{p.name}: {p.credit}, {p.licence} (from the package {p.package})" for p in PHOTOGRAPHS]
-    return "\n".join(lines) + "\n"
-
-
-def _summary(directory: Path, seed: int, created: bool) -> Summary:
-    kinds = Counter(entry.kind for entry in t.read_truth(directory / TRUTH_FILE))
-    return Summary(directory, seed, dict(kinds), created)
+    """Remove the files of an earlier pool."""
+    for name in FOLDERS:
+        for locked in directory.glob(f"{name}/broken/locked"):
+            locked.chmod(0o700)
+        if (directory / name).exists():
+            shutil.rmtree(directory / name)

@@ -1,21 +1,16 @@
 """What happens to pictures in the wild: one small function for each change, image to image or bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
-FORMATS = {
-    ".jpg": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".bmp": "BMP",
-    ".gif": "GIF",
-    ".avif": "AVIF",
-}
+Change = Callable[[Image.Image], Image.Image]
+
+FORMATS = {".jpg": "JPEG", ".tif": "TIFF"}
+"""Other extensions are Pillow's names."""
 
 DARK = 80
 """Mean luma, in levels."""
@@ -24,8 +19,14 @@ DARK = 80
 def encoded(image: Image.Image, suffix: str, **options: Any) -> bytes:
     """The image as a file with this extension. `options` go to Pillow."""
     buffer = BytesIO()
-    image.save(buffer, FORMATS[suffix], **options)
+    image.save(buffer, FORMATS.get(suffix, suffix[1:]), **options)
     return buffer.getvalue()
+
+
+def decoded(data: bytes) -> Image.Image:
+    """The file's pixels."""
+    with Image.open(BytesIO(data)) as opened:
+        return opened.copy()
 
 
 def resized(image: Image.Image, factor: float) -> Image.Image:
@@ -58,11 +59,6 @@ def watermarked(image: Image.Image, text: str) -> Image.Image:
 def mirrored(image: Image.Image) -> Image.Image:
     """Left and right exchanged."""
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-
-
-def near_black(image: Image.Image) -> Image.Image:
-    """A shot with the lens cap on: 2 % of the light."""
-    return brighter(image, 0.02)
 
 
 def blurred(image: Image.Image) -> Image.Image:

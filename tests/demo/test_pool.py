@@ -85,7 +85,7 @@ def test_another_seed_replaces_the_pool(pool: Path, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_pool_is_planted_anew(pool: Path, tmp_path: Path) -> None:
-    (tmp_path / ".demo-pool-partial" / "images").mkdir(parents=True)
+    (tmp_path / "SOURCES.txt").write_bytes((pool / "SOURCES.txt").read_bytes())
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "half.jpg").write_bytes(b"half")
     make_pool(tmp_path, seed=0)
