@@ -14,7 +14,6 @@ from thresher.pipelines.demo import variants as v
 from thresher.pipelines.demo.photos import PHOTOGRAPHS, path_of, tiles
 from thresher.pipelines.demo.plant import Planter
 from thresher.pipelines.demo.truth import Truth
-from thresher.schemas.uris import quote_path
 
 TILES = 22
 """As many of the last tiles of a seed are kept for this module: its pictures are in no other folder."""
@@ -76,11 +75,15 @@ def garbled_exif() -> bytes:
     return b"Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xff" + b"\x12\x01\x03\x00" * 6 + b"\x08\x00\x00\x00"
 
 
+def _jpeg(planter: Planter) -> bytes:
+    return v.encoded(planter.tile().image, ".jpg", quality=90)
+
+
 def _damaged(planter: Planter) -> None:
     def failed(key: str, data: bytes, *reasons: str) -> None:
         planter.put(key, data, t.BROKEN, "failed", reasons)
 
-    jpeg = v.encoded(planter.tile().image, ".jpg", quality=90)
+    jpeg = _jpeg(planter)
     png = v.encoded(planter.tile().image, ".png")
     failed("zero-bytes.jpg", b"", "empty_file")
     failed("truncated.jpg", jpeg[: len(jpeg) // 2], *CUT_SHORT)
@@ -103,18 +106,14 @@ def _odd_files(planter: Planter) -> None:
     good("absurd-exif.jpg", exif=absurd_exif(), quality=90)
     good("garbled-exif.jpg", exif=garbled_exif(), quality=90)
     good("corrupt-icc.jpg", icc_profile=b"no profile" * 20, quality=90)
-    good("cmyk.jpg", lambda image: image.convert("CMYK"), quality=92)
-    good("sixteen-bit.png", _sixteen_bit)
+    good("cmyk.jpg", lambda i: i.convert("CMYK"), quality=92)
+    good("sixteen-bit.png", lambda i: Image.fromarray(np.asarray(i.convert("L")).astype(np.uint16) * 257))
     good("palette-alpha.png", _palette_alpha)
     for name in ("animated.gif", "animated.webp"):
         image = planter.tile().image.convert("RGB")
         turns = [image.rotate(90 * n) for n in (1, 2)]
         data = v.encoded(image, Path(name).suffix, save_all=True, append_images=turns)
         planter.put(name, data, t.ODD)
-
-
-def _sixteen_bit(image: Image.Image) -> Image.Image:
-    return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
 
 
 def _palette_alpha(image: Image.Image) -> Image.Image:
@@ -129,41 +128,35 @@ def _palette_alpha(image: Image.Image) -> Image.Image:
 def _odd_names(planter: Planter) -> None:
     for name in ODD_NAMES:
         try:
-            planter.put(name, v.encoded(planter.tile().image, ".jpg", quality=90), t.ODD)
+            planter.put(name, _jpeg(planter), t.ODD)
         except OSError:
             continue  # some file systems refuse names that are not UTF-8
 
 
 def _unlisted(planter: Planter) -> None:
-    def absent(key: str, *reasons: str) -> None:
-        quoted = quote_path(os.fsencode(key))
-        planter.truths.append(Truth(planter.source, quoted, t.UNLISTED, "absent", reasons))
-
     planter.put("README.txt", b"These files are broken on purpose.\n", t.UNLISTED, "absent")
     planter.put("prices.csv", b"name,price\nlens,120\n", t.UNLISTED, "absent")
-    hidden = v.encoded(planter.tile().image, ".jpg", quality=90)
-    planter.put(".hidden.jpg", hidden, t.UNLISTED, "absent")
+    planter.put(".hidden.jpg", _jpeg(planter), t.UNLISTED, "absent")
     outside = str(path_of(PHOTOGRAPHS[0]))
     for name, target in (("loop", "."), ("itself.jpg", "itself.jpg"), ("outside.png", outside)):
         (planter.root / name).unlink(missing_ok=True)
         (planter.root / name).symlink_to(target)
-        absent(name, "unreadable", "missing_source")
+        reasons = ("unreadable", "missing_source")
+        planter.truths.append(Truth(planter.source, name, t.UNLISTED, "absent", reasons))
 
 
 def _unreadable(planter: Planter) -> None:
     """A file and a folder of mode 000."""
-    data = v.encoded(planter.tile().image, ".jpg", quality=90)
-    _put_locked(planter, "no-entry.jpg", "no-entry.jpg", data, "failed", t.BROKEN)
-    data = v.encoded(planter.tile().image, ".jpg", quality=90)
-    _put_locked(planter, "locked/inside.jpg", "locked", data, "absent", t.UNLISTED)
+    _put_locked(planter, "no-entry.jpg", "no-entry.jpg", "failed", t.BROKEN)
+    _put_locked(planter, "locked/inside.jpg", "locked", "absent", t.UNLISTED)
 
 
-def _put_locked(planter: Planter, key: str, lock: str, data: bytes, status: str, kind: str) -> None:
+def _put_locked(planter: Planter, key: str, lock: str, status: str, kind: str) -> None:
     """Write a file, then take all rights from it or from its folder `lock`."""
     path = planter.root / lock
     if path.exists():
         path.chmod(0o700)
-    planter.put(key, data, kind, status, ("unreadable",))
+    planter.put(key, _jpeg(planter), kind, status, ("unreadable",))
     path.chmod(0)
     if os.access(path, os.R_OK):
         planter.truths[-1] = Truth(planter.source, planter.truths[-1].key, t.ODD, "kept")
