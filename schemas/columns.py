@@ -10,7 +10,8 @@ import pyarrow as pa
 class Column:
     """What a column holds. `lo` and `hi` bound its values (inclusive); None means unbounded.
 
-    `backend` and `revision` name what computed the values: a classical score never carries a
+    `values` are all the words that a text column, or the lists of a list column, can hold; empty
+    means any. `backend` and `revision` name what computed the values: a classical score never carries a
     model's name.
     """
 
@@ -22,10 +23,11 @@ class Column:
     hi: float | None = None
     backend: str = "thresher"
     revision: str = "1"
+    values: tuple[str, ...] = ()
 
     def field(self) -> pa.Field:
         """The Arrow field with this description as metadata."""
-        described = dataclasses.asdict(self) | {"dtype": str(self.dtype)}
+        described = dataclasses.asdict(self) | {"dtype": self.dtype, "values": " ".join(self.values) or None}
         metadata = {k: str(v) for k, v in described.items() if k != "name" and v is not None}
         return pa.field(self.name, self.dtype, metadata=metadata)
 

@@ -34,7 +34,14 @@ class FieldError(UsageError):
 
 def nearest(word: str, known: "list[str]") -> str:
     """A hint with the closest right spelling, or an empty string."""
+    close = closest(word, known)
+    return f"Did you mean {close!r}?" if close else ""
+
+
+def closest(word: str, known: "list[str]") -> str:
+    """The known word that is spelt most like `word`, in any case, or an empty string."""
     import difflib
 
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"Did you mean {close[0]!r}?" if close else ""
+    spelt = {name.lower(): name for name in reversed(known)}
+    found = difflib.get_close_matches(word.lower(), spelt, n=1, cutoff=0.5)
+    return spelt[found[0]] if found else ""

@@ -17,20 +17,16 @@ import pyarrow.compute as pc
 
 from thresher.operators.select.expression import (
     COMPARISONS,
-    Between,
-    Binary,
     Expr,
-    In,
-    IsNull,
-    Like,
     Literal,
     Name,
-    Negate,
-    Not,
+    Operation,
     Quantile,
+    column_names,
+    comparisons,
+    constant,
 )
 from thresher.operators.select.quantile import Threshold
-from thresher.operators.select.trees import constant
 
 _COMPARE = {
     "==": pc.equal,
@@ -51,7 +47,7 @@ def evaluate(expr: Expr, table: pa.Table, thresholds: Thresholds | None = None) 
 
     `expr` must have passed `typecheck`; `thresholds` hold the value of each quantile in it.
     """
-    return _Evaluation(table, thresholds or {}).condition(expr)
+    return _Evaluation(table, thresholds or {}).values(expr)
 
 
 def cast_constant(value: Decimal | str | bool, dtype: pa.DataType) -> pa.Scalar:
@@ -64,103 +60,89 @@ def cast_constant(value: Decimal | str | bool, dtype: pa.DataType) -> pa.Scalar:
 
 
 def column_of(table: pa.Table, name: str) -> pa.Array:
-    """A column in one piece."""
-    return table.column(name).combine_chunks()
+    """A column in one piece; half floats, which Arrow cannot compare, as float32."""
+    column = table.column(name).combine_chunks()
+    return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
 
 
 class _Evaluation:
     def __init__(self, table: pa.Table, thresholds: Thresholds) -> None:
         self._table, self._thresholds = table, thresholds
 
-    def condition(self, expr: Expr) -> pa.Array:
+    def values(self, expr: Expr) -> pa.Array:
         match expr:
             case Literal():
-                return pa.repeat(pa.scalar(bool(expr.value)), self._table.num_rows)
+                return pa.repeat(pa.scalar(expr.value), self._table.num_rows)
             case Name():
                 return column_of(self._table, expr.name)
-            case Not():
-                return pc.invert(self.condition(expr.operand))
-            case IsNull():
-                return pc.is_null(self._operand(expr.operand))
-            case Like():
-                return pc.match_like(self._operand(expr.operand), str(expr.pattern.value))
-            case In():
-                return self._in(expr)
-            case Between():
-                low = self._compare(">=", expr.operand, expr.low)
-                return pc.and_kleene(low, self._compare("<=", expr.operand, expr.high))
-            case Binary(operator="and"):
-                return pc.and_kleene(self.condition(expr.left), self.condition(expr.right))
-            case Binary(operator="or"):
-                return pc.or_kleene(self.condition(expr.left), self.condition(expr.right))
-            case Binary():
-                return self._compare(expr.operator, expr.left, expr.right)
-        raise TypeError(f"{expr} is no condition")
-
-    def _operand(self, expr: Expr) -> pa.Array:
-        """Values of a side of a comparison."""
-        if isinstance(expr, Name):
-            return column_of(self._table, expr.name)
-        if isinstance(expr, Quantile):
-            by = column_of(self._table, expr.by.name) if expr.by else None
-            return self._thresholds[expr].for_rows(by, self._table.num_rows)
-        if isinstance(expr, Negate) or (isinstance(expr, Binary) and expr.operator in _ARITHMETIC):
-            return self._number(expr, self._width(expr))
-        return self.condition(expr)
+            case Quantile():
+                by = column_of(self._table, expr.by.name) if expr.by else None
+                return self._thresholds[expr].for_rows(by, self._table.num_rows)
+            case Operation(_, "not", (operand,)):
+                return pc.invert(self.values(operand))
+            case Operation(_, "and", (left, right)):
+                return pc.and_kleene(self.values(left), self.values(right))
+            case Operation(_, "or", (left, right)):
+                return pc.or_kleene(self.values(left), self.values(right))
+            case Operation(_, "is null", (operand,)):
+                return pc.is_null(self.values(operand))
+            case Operation(_, "like", (text, pattern)):
+                return pc.match_like(self.values(text), str(constant(pattern)))
+            case Operation(_, "contains", (column, value)):
+                return _contains(self.values(column), constant(value))
+            case Operation(_, "in", (text, *options)) if isinstance(constant(options[0]), str):
+                array = self.values(text)
+                found = pc.is_in(array, value_set=pa.array(map(constant, options), array.type))
+                return pc.if_else(pc.is_valid(array), found, None)
+            case Operation(_, "+" | "-" | "*" | "/"):
+                return self._number(expr, self._width(expr))
+            case Operation(_, operator):
+                found = [self._compare(*comparison) for comparison in comparisons(expr)]
+                return reduce(pc.and_kleene if operator == "between" else pc.or_kleene, found)
+        raise TypeError(f"no node of a predicate: {expr!r}")
 
     def _number(self, expr: Expr, dtype: pa.DataType) -> pa.Array:
         """Values of an arithmetic expression, all of it in `dtype`."""
         value = constant(expr)
         if isinstance(value, Decimal):
             return pa.repeat(cast_constant(value, dtype), self._table.num_rows)
-        match expr:
-            case Negate():
-                return pc.negate(self._number(expr.operand, dtype))
-            case Binary():
-                left, right = self._number(expr.left, dtype), self._number(expr.right, dtype)
-                result = _ARITHMETIC[expr.operator](left, right)
-                return pc.if_else(pc.is_finite(result), result, pa.scalar(None, dtype))
-        return pc.cast(self._operand(expr), dtype, safe=False)
+        if not isinstance(expr, Operation):
+            return pc.cast(self.values(expr), dtype, safe=False)
+        terms = [self._number(term, dtype) for term in expr.terms]
+        result = _ARITHMETIC[expr.operator](*terms)
+        return pc.if_else(pc.is_finite(result), result, None)
 
     def _width(self, expr: Expr) -> pa.DataType:
-        types = {_plain(self._operand(n)).type for n in expr.walk() if isinstance(n, Name)}
+        types = {column_of(self._table, name).type for name in column_names(expr)}
         return pa.float32() if pa.float32() in types and types <= _SHORT else pa.float64()
 
-    def _compare(self, operator: str, left: Expr, right: Expr) -> pa.Array:
+    def _compare(self, left: Expr, operator: str, right: Expr) -> pa.Array:
         if constant(left) is not None:
             operator, left, right = COMPARISONS[operator], right, left
         value = constant(right)
         if value is not None:
-            return compare_constant(operator, self._operand(left), value)
-        return _COMPARE[operator](*_common(self._operand(left), self._operand(right)))
-
-    def _in(self, expr: In) -> pa.Array:
-        array = self._operand(expr.operand)
-        values = [value for option in expr.options if (value := constant(option)) is not None]
-        if isinstance(values[0], str):
-            found = pc.is_in(array, value_set=pa.array(values, array.type))
-            return pc.if_else(pc.is_valid(array), found, pa.scalar(None, pa.bool_()))
-        return reduce(pc.or_kleene, (compare_constant("==", array, value) for value in values))
+            return _compare_constant(operator, self.values(left), value)
+        return _COMPARE[operator](*_common(self.values(left), self.values(right)))
 
 
-def compare_constant(operator: str, array: pa.Array, value: Decimal | str | bool) -> pa.Array:
+def _compare_constant(operator: str, array: pa.Array, value: Any) -> pa.Array:
     """`array operator value`, exact for integers even if the value has a fraction."""
     if isinstance(value, Decimal) and pa.types.is_integer(array.type) and value != int(value):
         if operator in ("==", "!="):
-            return pc.if_else(pc.is_valid(array), operator == "!=", pa.scalar(None, pa.bool_()))
+            return pc.if_else(pc.is_valid(array), operator == "!=", None)
         value = Decimal(math.ceil(value) if operator in ("<", ">=") else math.floor(value))
-    bound = cast_constant(value, array.type)
-    return _COMPARE[operator](_plain(array), _plain(bound))
+    return _COMPARE[operator](array, cast_constant(value, array.type))
 
 
-def _plain(values: Any) -> Any:
-    """Half floats as float32, which Arrow can compute with."""
-    return values.cast(pa.float32()) if pa.types.is_float16(values.type) else values
+def _contains(lists: pa.Array, value: Any) -> pa.Array:
+    """Whether each list holds the value; null where there is no list."""
+    hit = pc.fill_null(_compare_constant("==", pc.list_flatten(lists), value), False)
+    rows = pc.list_parent_indices(lists).filter(hit)
+    return pc.if_else(pc.is_valid(lists), pc.is_in(pa.array(np.arange(len(lists))), value_set=rows), None)
 
 
 def _common(left: pa.Array, right: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Two number columns in a type that both fit: exact among integers and among floats."""
-    left, right = _plain(left), _plain(right)
     if left.type == right.type or not pa.types.is_primitive(left.type):
         return left, right
     whole = pa.types.is_integer(left.type) and pa.types.is_integer(right.type)

@@ -1,8 +1,10 @@
-"""The expression tree of predicates: frozen nodes that print as the text they parse from."""
+"""The expression tree of predicates. A node prints as the text that it was read from."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import add, mul, sub, truediv
 from typing import NamedTuple
 
 from thresher.schemas import FieldError
@@ -19,6 +21,11 @@ UNITS: dict[str, tuple[str, Decimal]] = {
 }
 """Suffix of a number -> the unit of the columns that it fits, and its factor."""
 
+COMPARISONS = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+"""Comparison -> the same with its sides exchanged."""
+
+_CALCULATE: dict[str, Callable[..., Decimal]] = {"+": add, "-": sub, "*": mul, "/": truediv}
+
 
 class Place(NamedTuple):
     """A stretch of a predicate's text."""
@@ -32,51 +39,50 @@ class Place(NamedTuple):
         return f"at character {self.start + 1} of `{marked}`"
 
 
-NOWHERE = Place("", 0, 0)
-
-
 class PredicateError(FieldError):
     """A predicate that cannot be read, or does not fit the columns; `place` says where."""
 
-    def __init__(self, what: str, place: Place, path: tuple[str | int, ...] = (), mend: str = "") -> None:
+    def __init__(self, what: str, place: Place, mend: str = "", path: tuple[str | int, ...] = ()) -> None:
         self.place, self.fault = place, what
-        super().__init__(f"{what}, {place}" if place.text else what, path, mend)
+        super().__init__(f"{what}, {place}", path, mend)
 
-    def under(self, *path: str | int) -> "PredicateError":
-        """The same fault, found at `path` in the parameters."""
-        return PredicateError(self.fault, self.place, path, self.mend)
+
+@contextmanager
+def located(*path: str | int) -> Iterator[None]:
+    """Says of a PredicateError inside that it was found at `path` in the parameters."""
+    try:
+        yield
+    except PredicateError as error:
+        raise PredicateError(error.fault, error.place, error.mend, (*path, *error.path)) from None
 
 
 @dataclass(frozen=True)
 class Expr:
     """A node. Two nodes are equal if they mean the same; `at` does not count."""
 
-    at: Place = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
+    at: Place = field(compare=False, repr=False)
 
     @property
-    def children(self) -> tuple["Expr", ...]:
+    def operands(self) -> tuple["Expr", ...]:
+        """The nodes right below it, in the order of the text."""
         return ()
 
     def walk(self) -> Iterator["Expr"]:
         """This node and all below it, in the order of the text."""
         yield self
-        for child in self.children:
-            yield from child.walk()
+        for operand in self.operands:
+            yield from operand.walk()
+
+    def __str__(self) -> str:
+        return self.at.text[self.at.start : self.at.end]
 
 
 @dataclass(frozen=True)
 class Literal(Expr):
-    """A number (exact, with its unit suffix), a string or a boolean."""
+    """A number (exact, its suffix applied; `unit` as in `UNITS`), a string or a boolean."""
 
     value: Decimal | str | bool
-    unit: str = ""
-
-    def __str__(self) -> str:
-        if isinstance(self.value, bool):
-            return str(self.value).lower()
-        if isinstance(self.value, str):
-            return "'" + self.value.replace("'", "''") + "'"
-        return f"{self.value}{self.unit}"
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,9 +90,6 @@ class Name(Expr):
     """A column."""
 
     name: str
-
-    def __str__(self) -> str:
-        return self.name
 
 
 @dataclass(frozen=True)
@@ -98,151 +101,90 @@ class Quantile(Expr):
     by: Name | None = None
 
     @property
-    def children(self) -> tuple[Expr, ...]:
+    def operands(self) -> tuple[Expr, ...]:
         return (self.column,) if self.by is None else (self.column, self.by)
 
-    def __str__(self) -> str:
-        by = f", by={self.by}" if self.by else ""
-        return f"quantile({self.column}, {self.q}{by})"
-
 
 @dataclass(frozen=True)
-class Negate(Expr):
-    """Minus a number."""
+class Operation(Expr):
+    """An operator and its operands.
 
-    operand: Expr
-
-    @property
-    def children(self) -> tuple[Expr, ...]:
-        return (self.operand,)
-
-    def __str__(self) -> str:
-        return f"-{_inside(self.operand, 7)}"
-
-
-@dataclass(frozen=True)
-class Binary(Expr):
-    """Two operands. `operator` is one of or, and; == != < <= > >=; + -; * /."""
+    or, and, not          conditions
+    == != < <= > >=       two values
+    between               value, low, high
+    in                    value, options...
+    contains              a list column, a value: `'x' in column`
+    like                  text, pattern: `%` any characters, `_` one, `\\` takes the next as it is
+    is null               a value
+    + - * /               two numbers; the sign of a number subtracts it from 0
+    """
 
     operator: str
-    left: Expr
-    right: Expr
+    terms: tuple[Expr, ...]
 
     @property
-    def children(self) -> tuple[Expr, ...]:
-        return (self.left, self.right)
-
-    @property
-    def compares(self) -> bool:
-        return self.operator in COMPARISONS
-
-    def __str__(self) -> str:
-        level = _LEVELS[self.operator]
-        left = _inside(self.left, level + 1 if self.compares else level)
-        return f"{left} {self.operator} {_inside(self.right, level + 1)}"
+    def operands(self) -> tuple[Expr, ...]:
+        return self.terms
 
 
-@dataclass(frozen=True)
-class Between(Expr):
-    """low <= operand <= high."""
-
-    operand: Expr
-    low: Expr
-    high: Expr
-
-    @property
-    def children(self) -> tuple[Expr, ...]:
-        return (self.operand, self.low, self.high)
-
-    def __str__(self) -> str:
-        return f"{_inside(self.operand, 5)} {self.tail()}"
-
-    def tail(self) -> str:
-        return f"between {_inside(self.low, 5)} and {_inside(self.high, 5)}"
+def comparisons(expr: Expr) -> list[tuple[Expr, str, Expr]]:
+    """The comparisons (left, operator, right) that a node makes of its operands."""
+    match expr:
+        case Operation(_, "between", (value, low, high)):
+            return [(value, ">=", low), (value, "<=", high)]
+        case Operation(_, "in", (value, *options)):
+            return [(value, "==", option) for option in options]
+        case Operation(_, operator, (left, right)) if operator in COMPARISONS:
+            return [(left, operator, right)]
+    return []
 
 
-@dataclass(frozen=True)
-class In(Expr):
-    """The operand equals one of the options."""
+class Bound(NamedTuple):
+    """A column against a constant or a quantile: `sharpness < 40`."""
 
-    operand: Expr
-    options: tuple[Expr, ...]
-
-    @property
-    def children(self) -> tuple[Expr, ...]:
-        return (self.operand, *self.options)
-
-    def __str__(self) -> str:
-        return f"{_inside(self.operand, 5)} {self.tail()}"
-
-    def tail(self) -> str:
-        return f"in ({', '.join(_inside(option, 5) for option in self.options)})"
+    column: str
+    operator: str
+    value: Decimal | str | bool | Quantile
 
 
-@dataclass(frozen=True)
-class Like(Expr):
-    """The text matches a pattern: `%` any characters, `_` one, `\\` takes the next as it is."""
-
-    operand: Expr
-    pattern: Literal
-
-    @property
-    def children(self) -> tuple[Expr, ...]:
-        return (self.operand, self.pattern)
-
-    def __str__(self) -> str:
-        return f"{_inside(self.operand, 5)} {self.tail()}"
-
-    def tail(self) -> str:
-        return f"like {self.pattern}"
+def bounds_of(expr: Expr) -> list[Bound]:
+    """The comparisons of a node that are bounds."""
+    found = []
+    for left, operator, right in comparisons(expr):
+        for name, sign, other in ((left, operator, right), (right, COMPARISONS[operator], left)):
+            value = other if isinstance(other, Quantile) else constant(other)
+            if isinstance(name, Name) and value is not None:
+                found.append(Bound(name.name, sign, value))
+    return found
 
 
-@dataclass(frozen=True)
-class IsNull(Expr):
-    """There is no value; never null itself."""
-
-    operand: Expr
-
-    @property
-    def children(self) -> tuple[Expr, ...]:
-        return (self.operand,)
-
-    def __str__(self) -> str:
-        return f"{_inside(self.operand, 5)} {self.tail()}"
-
-    def tail(self) -> str:
-        return "is null"
+def constant(expr: Expr) -> Decimal | str | bool | None:
+    """The value of an expression without columns (numbers are exact), else None."""
+    match expr:
+        case Literal():
+            return expr.value
+        case Operation(_, sign, terms) if sign in _CALCULATE:
+            numbers = [constant(term) for term in terms]
+            if all(isinstance(number, Decimal) for number in numbers):
+                try:
+                    return _CALCULATE[sign](*numbers)
+                except ArithmeticError as error:
+                    raise PredicateError(f"`{expr}` has no value", expr.at) from error
+    return None
 
 
-@dataclass(frozen=True)
-class Not(Expr):
-    """Null where the operand is null."""
-
-    operand: Expr
-
-    @property
-    def children(self) -> tuple[Expr, ...]:
-        return (self.operand,)
-
-    def __str__(self) -> str:
-        return f"not {_inside(self.operand, 3)}"
+def column_names(*exprs: Expr) -> list[str]:
+    """The columns that they read, each once, in the order of the text."""
+    return list(dict.fromkeys(node.name for e in exprs for node in e.walk() if isinstance(node, Name)))
 
 
-COMPARISONS = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-"""Comparison -> the same with its sides exchanged."""
-
-_LEVELS = {"or": 1, "and": 2, **dict.fromkeys(COMPARISONS, 4), "+": 5, "-": 5, "*": 6, "/": 6}
-
-
-def _level(expr: Expr) -> int:
-    if isinstance(expr, Binary):
-        return _LEVELS[expr.operator]
-    if isinstance(expr, Not):
-        return 3
-    if isinstance(expr, Between | In | Like | IsNull):
-        return 4
-    return 7 if isinstance(expr, Negate) else 8
+def quantiles_in(*exprs: Expr) -> list[Quantile]:
+    """Their `quantile(...)` terms, each once."""
+    return list(dict.fromkeys(node for e in exprs for node in e.walk() if isinstance(node, Quantile)))
 
 
-def _inside(expr: Expr, level: int) -> str:
-    return str(expr) if _level(expr) >= level else f"({expr})"
+def alternatives(expr: Expr) -> list[Expr]:
+    """The parts of an `or`: any of them is enough."""
+    if isinstance(expr, Operation) and expr.operator == "or":
+        return [part for term in expr.terms for part in alternatives(term)]
+    return [expr]

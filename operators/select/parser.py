@@ -1,42 +1,30 @@
-"""Text to expression tree, by recursive descent.
+"""Text to expression tree, by precedence climbing. From the loosest to the tightest:
 
-    or_        = and_ {"or" and_}
-    and_       = not_ {"and" not_}
-    not_       = "not" not_ | comparison
-    comparison = sum [("==" | "!=" | "<" | "<=" | ">" | ">=") sum
-                     | "is" ["not"] "null"
-                     | ["not"] ("in" "(" sum {"," sum} ")" | "between" sum "and" sum | "like" string)]
-    sum        = product {("+" | "-") product}
-    product    = unary {("*" | "/") unary}
-    unary      = "-" unary | atom
-    atom       = number [unit] | string | "true" | "false" | column | "(" or_ ")"
-               | "quantile" "(" column "," number ["," "by" "=" column] ")"
+    or; and; not
+    == != < <= > >= | is [not] null | [not] (in (a, b) | in column | between a and b | like 'text')
+    + -; * /; the sign -
+    number [unit] | 'text' | true | false | column | (expression) | quantile(column, q [, by=column])
 
 Keywords are case-blind; a quote inside a string is written twice.
 """
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
 from thresher.operators.select.expression import (
     COMPARISONS,
     UNITS,
-    Between,
-    Binary,
     Expr,
-    In,
-    IsNull,
-    Like,
     Literal,
     Name,
-    Negate,
-    Not,
+    Operation,
     Place,
     PredicateError,
     Quantile,
 )
-from thresher.schemas.errors import nearest
+from thresher.schemas.errors import closest
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -49,6 +37,12 @@ _TOKEN = re.compile(
 )
 _KEYWORDS = {"and", "or", "not", "in", "between", "like", "is", "null", "true", "false"}
 _INSTEAD = {"=": "==", "<>": "!=", "&&": "and", "||": "or"}
+_NOT, _TEST, _SUM, _SIGN = 3, 4, 5, 7
+_LEVELS = {
+    **{"or": 1, "and": 2, "+": _SUM, "-": _SUM, "*": 6, "/": 6},
+    **dict.fromkeys([*COMPARISONS, "is", "not", "in", "between", "like"], _TEST),
+}
+"""How tightly an operator binds that stands behind an operand."""
 _MAX_DEPTH = 50
 _MAX_HEIGHT = 100
 
@@ -87,166 +81,148 @@ def _unreadable(text: str, at: int) -> PredicateError:
     if char in "'\"":
         return PredicateError(f"the string is not closed by {char}", Place(text, at, len(text)))
     mend = "Write a percentage without a space, e.g. 30%" if char == "%" else ""
-    return PredicateError(f"unexpected {char!r}", Place(text, at, at + 1), mend=mend)
+    return PredicateError(f"unexpected {char!r}", Place(text, at, at + 1), mend)
 
 
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._rest = _tokens(text)[::-1]
+        self._end = 0
+        """Where the last token that was taken ends."""
         self._depth = 0
 
     def whole(self) -> Expr:
         if self._rest[-1].kind == "end":
             raise PredicateError("the predicate is empty", self._rest[-1].at)
-        expr = self._or()
-        token = self._rest[-1]
-        if token.kind in COMPARISONS:
-            raise PredicateError(
-                "comparisons do not chain", token.at, mend="Use `between ... and ...`, or join two with `and`"
-            )
-        if token.kind != "end":
+        expr = self._expr()
+        if self._rest[-1].kind != "end":
             raise self._unexpected("the end")
         if _height(expr) > _MAX_HEIGHT:
-            raise PredicateError(
-                f"more than {_MAX_HEIGHT} operations in a chain", expr.at, mend="Use `in (...)`"
-            )
+            what = f"more than {_MAX_HEIGHT} operations in a chain"
+            raise PredicateError(what, expr.at, "Use `in (...)`")
         return expr
 
-    def _or(self) -> Expr:
+    def _expr(self, level: int = 1) -> Expr:
+        """An expression whose operators bind at least as tightly as `level`."""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
-            raise PredicateError(f"more than {_MAX_DEPTH} levels of parentheses", self._rest[-1].at)
-        left = self._and()
-        while self._take("or"):
-            left = self._binary("or", left, self._and())
+            raise PredicateError(f"more than {_MAX_DEPTH} levels inside each other", self._rest[-1].at)
+        start = self._rest[-1].at.start
+        left = self._operand(level)
+        while (own := _LEVELS.get(self._rest[-1].kind, 0)) >= level:
+            if own == _TEST:
+                left = self._test(start, left)
+                if _LEVELS.get(self._rest[-1].kind) == _TEST:
+                    mend = "Use `between ... and ...`, or join two with `and`"
+                    raise PredicateError("comparisons do not chain", self._rest[-1].at, mend)
+            else:
+                left = self._node(start, self._next().kind, left, self._expr(own + 1))
         self._depth -= 1
         return left
 
-    def _and(self) -> Expr:
-        left = self._not()
-        while self._take("and"):
-            left = self._binary("and", left, self._not())
-        return left
-
-    def _not(self) -> Expr:
-        negations = []
-        while token := self._take("not"):
-            negations.append(token)
-        expr = self._comparison()
-        for token in reversed(negations):
-            expr = Not(expr, at=self._span(token.at.start, expr))
-        return expr
-
-    def _comparison(self) -> Expr:
-        left = self._sum()
+    def _test(self, start: int, left: Expr) -> Expr:
         if token := self._take(*COMPARISONS):
-            return self._binary(token.kind, left, self._sum())
+            return self._node(start, token.kind, left, self._expr(_SUM))
         if self._take("is"):
             negated = self._take("not")
-            end = self._expect("null")
-            found: Expr = IsNull(left, at=Place(self._text, left.at.start, end.at.end))
-            return Not(found, at=found.at) if negated else found
-        negated = self._take("not")
-        if negated and self._rest[-1].kind not in ("in", "between", "like"):
-            raise self._unexpected("`in`, `between` or `like`")
-        found = self._membership(left)
-        return Not(found, at=found.at) if negated else found
+            self._expect("null")
+            found: Expr = self._node(start, "is null", left)
+        else:
+            negated = self._take("not")
+            found = self._membership(start, left)
+        return self._node(start, "not", found) if negated else found
 
-    def _membership(self, left: Expr) -> Expr:
-        if self._take("in"):
-            self._expect("(")
-            options = [self._sum()]
-            while self._take(","):
-                options.append(self._sum())
-            end = self._expect(")")
-            return In(left, tuple(options), at=Place(self._text, left.at.start, end.at.end))
+    def _membership(self, start: int, left: Expr) -> Expr:
         if self._take("between"):
-            low = self._sum()
+            low = self._expr(_SUM)
             self._expect("and")
-            high = self._sum()
-            return Between(left, low, high, at=self._span(left.at.start, high))
+            return self._node(start, "between", left, low, self._expr(_SUM))
         if self._take("like"):
-            token = self._expect("string")
-            pattern = Literal(_unquote(token.text), at=token.at)
-            return Like(left, pattern, at=self._span(left.at.start, pattern))
-        return left
+            return self._node(start, "like", left, _string(self._expect("string")))
+        if not self._take("in"):
+            raise self._unexpected("`in`, `between` or `like`")
+        if self._rest[-1].kind == "name":
+            return self._node(start, "contains", self._name(), left)
+        self._expect("(")
+        options = [self._expr(_SUM)]
+        while self._take(","):
+            options.append(self._expr(_SUM))
+        self._expect(")")
+        return self._node(start, "in", left, *options)
 
-    def _sum(self) -> Expr:
-        left = self._product()
-        while token := self._take("+", "-"):
-            left = self._binary(token.kind, left, self._product())
-        return left
-
-    def _product(self) -> Expr:
-        left = self._unary()
-        while token := self._take("*", "/"):
-            left = self._binary(token.kind, left, self._unary())
-        return left
-
-    def _unary(self) -> Expr:
-        signs = []
-        while token := self._take("-"):
-            signs.append(token)
-        expr = self._atom()
-        for token in reversed(signs):
-            expr = Negate(expr, at=self._span(token.at.start, expr))
-        return expr
-
-    def _atom(self) -> Expr:
+    def _operand(self, level: int) -> Expr:
         token = self._rest[-1]
+        if level <= _NOT and self._take("not"):
+            return self._node(token.at.start, "not", self._expr(_NOT))
+        if self._take("-"):
+            return self._node(token.at.start, "-", Literal(token.at, Decimal(0)), self._expr(_SIGN))
         if token.kind == "number":
             return self._number()
         if self._take("("):
-            expr = self._or()
+            expr = self._expr()
             self._expect(")")
-            return expr
+            return replace(expr, at=self._since(token.at.start))
         if self._take("string"):
-            return Literal(_unquote(token.text), at=token.at)
+            return _string(token)
         if self._take("true", "false"):
-            return Literal(token.kind == "true", at=token.at)
-        if self._take("name"):
-            return self._call(token) if self._rest[-1].kind == "(" else Name(token.text, at=token.at)
+            return Literal(token.at, token.kind == "true")
+        if token.kind == "name":
+            name = self._name()
+            return self._call(name) if self._take("(") else name
         if token.kind == "null":
-            raise PredicateError("nothing equals null", token.at, mend="Write `is null` or `is not null`")
+            raise PredicateError("nothing equals null", token.at, "Write `is null` or `is not null`")
         raise self._unexpected("a column, a number or a string")
 
     def _number(self) -> Literal:
         token = self._expect("number")
-        if token.unit and token.unit not in UNITS:
-            hint = nearest(token.unit, list(UNITS)) or f"Units are {', '.join(UNITS)}"
-            raise PredicateError(f"unknown unit {token.unit!r}", token.at, mend=hint)
-        return Literal(Decimal(token.text), token.unit, at=token.at)
+        if not token.unit:
+            return Literal(token.at, Decimal(token.text))
+        if token.unit not in UNITS:
+            near = closest(token.unit, list(UNITS))
+            mend = f"Did you mean `{token.text}{near}`?" if near else f"Units are {', '.join(UNITS)}"
+            raise PredicateError(f"unknown unit {token.unit!r}", token.at, mend)
+        unit, factor = UNITS[token.unit]
+        try:
+            return Literal(token.at, Decimal(token.text) * factor, unit)
+        except ArithmeticError as error:
+            raise PredicateError("the number is too large", token.at) from error
 
-    def _call(self, function: _Token) -> Quantile:
-        if function.text != "quantile":
-            what = f"there is no function {function.text!r}"
-            raise PredicateError(what, function.at, mend="The only one is quantile(column, q)")
-        self._expect("(")
-        column = self._expect("name")
+    def _call(self, function: Name) -> Quantile:
+        if function.name != "quantile":
+            what = f"there is no function {function.name!r}"
+            raise PredicateError(what, function.at, "The only one is quantile(column, q)")
+        column = self._name()
         self._expect(",")
         q = self._number()
         by = None
         if self._take(","):
-            word = self._rest[-1]
-            if word.text != "by":
+            if self._rest[-1].text != "by":
                 raise self._unexpected("`by=column`")
-            self._rest.pop()
+            self._next()
             self._expect("=")
-            by = self._expect("name")
-        end = self._expect(")")
-        share = _share(q)
-        place = Place(self._text, function.at.start, end.at.end)
-        return Quantile(_name(column), share, _name(by) if by else None, at=place)
+            by = self._name()
+        self._expect(")")
+        if not isinstance(q.value, Decimal) or q.unit not in (None, "share") or not 0 <= q.value <= 1:
+            raise PredicateError("the q of a quantile is a share from 0 to 1", q.at)
+        return Quantile(self._since(function.at.start), column, q.value, by)
 
-    def _binary(self, operator: str, left: Expr, right: Expr) -> Binary:
-        return Binary(operator, left, right, at=self._span(left.at.start, right))
+    def _name(self) -> Name:
+        token = self._expect("name")
+        return Name(token.at, token.text)
 
-    def _span(self, start: int, last: Expr) -> Place:
-        return Place(self._text, start, last.at.end)
+    def _node(self, start: int, operator: str, *operands: Expr) -> Operation:
+        return Operation(self._since(start), operator, operands)
+
+    def _since(self, start: int) -> Place:
+        return Place(self._text, start, self._end)
 
     def _take(self, *kinds: str) -> _Token | None:
-        return self._rest.pop() if self._rest[-1].kind in kinds else None
+        return self._next() if self._rest[-1].kind in kinds else None
+
+    def _next(self) -> _Token:
+        self._end = self._rest[-1].at.end
+        return self._rest.pop()
 
     def _expect(self, kind: str) -> _Token:
         token = self._take(kind)
@@ -257,33 +233,19 @@ class _Parser:
     def _unexpected(self, wanted: str) -> PredicateError:
         token = self._rest[-1]
         if token.kind in _INSTEAD:
-            return PredicateError(
-                f"`{token.text}` is not known here", token.at, mend=f"Write `{_INSTEAD[token.kind]}`"
-            )
+            mend = f"Write `{_INSTEAD[token.kind]}`"
+            return PredicateError(f"`{token.text}` is not known here", token.at, mend)
         found = "the text ends" if token.kind == "end" else f"found {token.text!r}"
         return PredicateError(f"expected {wanted}, but {found}", token.at)
+
+
+def _string(token: _Token) -> Literal:
+    quote = token.text[0]
+    return Literal(token.at, token.text[1:-1].replace(quote * 2, quote))
 
 
 def _height(expr: Expr) -> int:
     height, level = 0, [expr]
     while level:
-        height, level = height + 1, [child for node in level for child in node.children]
+        height, level = height + 1, [child for node in level for child in node.operands]
     return height
-
-
-def _name(token: _Token) -> Name:
-    return Name(token.text, at=token.at)
-
-
-def _share(q: Literal) -> Decimal:
-    value = q.value
-    assert isinstance(value, Decimal)
-    value *= UNITS["%"][1] if q.unit == "%" else 1
-    if q.unit not in ("", "%") or not 0 <= value <= 1:
-        raise PredicateError("the q of a quantile is a share from 0 to 1", q.at)
-    return value
-
-
-def _unquote(text: str) -> str:
-    quote = text[0]
-    return text[1:-1].replace(quote * 2, quote)

@@ -1,10 +1,9 @@
-"""Drop rules over the rows of one part: which reason holds first, and the column, value and bound of it."""
+"""Drop rules over the rows of some parts: which reason holds first, and its column, value and bound."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,189 +13,146 @@ from numpy.typing import NDArray
 from thresher.operators.select.evaluate import Thresholds, cast_constant, column_of, evaluate
 from thresher.operators.select.expression import (
     COMPARISONS,
-    Between,
-    Binary,
     Expr,
-    In,
-    IsNull,
-    Like,
     Name,
-    Not,
+    Operation,
     Quantile,
+    alternatives,
+    bounds_of,
+    column_names,
 )
-from thresher.operators.select.trees import alternatives, column_names, constant
 from thresher.schemas.decisions import DECISION
 
 _TEXT = pa.string()
+_TESTS = ("between", "in", "like", "is null")
 
 
 class Rule(NamedTuple):
-    """Drop with `reason` where `expr` holds, among the rows where `when` holds (None: all)."""
+    """A reason that holds where `expr` does, among the rows where `when` holds (None: all)."""
 
     reason: str
-    text: str
     expr: Expr
     when: Expr | None
     path: tuple[str | int, ...]
     """Where the predicate stands in the parameters."""
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it is `keep_anyway`."""
+        return self.path == ("keep_anyway",)
 
-@dataclass
-class Tally:
-    """Counts that add up over parts."""
-
-    rows: int = 0
-    kept_anyway: int = 0
-    nulls: Counter[str] = field(default_factory=Counter)
-    """Reason -> rows whose predicate was null."""
-
-
-class _Hit(NamedTuple):
-    """The rows that one alternative of a rule dropped."""
-
-    reason: str
-    rows: NDArray[np.int64]
-    column: str | None
-    value: pa.Array
-    bound: pa.Array
+    @property
+    def predicates(self) -> list[Expr]:
+        """`expr`, and `when` if there is one."""
+        return [self.expr] if self.when is None else [self.expr, self.when]
 
 
 def decide_rows(
-    table: pa.Table, rules: Sequence[Rule], keep_anyway: Expr | None, thresholds: Thresholds, tally: Tally
-) -> pa.Table:
-    """Decisions (`schemas.decisions.DECISION`) for the rows of `table`, in its order."""
-    n = table.num_rows
-    reasons = list(dict.fromkeys(rule.reason for rule in rules))
+    table: pa.Table, rules: Sequence[Rule], thresholds: Thresholds
+) -> tuple[pa.Table, int, dict[str, int]]:
+    """Apply the rules in order to the rows of `table`; where `keep_anyway` holds nothing is dropped.
+
+    Gives decisions (`schemas.decisions.DECISION`) in the order of the rows, how many rows were kept
+    anyway, and for each reason how many rows had a predicate that was null.
+    """
+    n = len(table)
+    reasons = list(dict.fromkeys(rule.reason for rule in rules if not rule.keeps))
     held = np.zeros((n, len(reasons)), np.bool_)
-    free = np.ones(n, np.bool_)
-    tally.rows += n
-    if keep_anyway is not None:
-        keep = evaluate(keep_anyway, table, thresholds)
-        tally.nulls["keep_anyway"] += keep.null_count
-        free = ~_true(keep)
-    undecided, hits = free.copy(), []
-    for rule in rules:
-        holds = _rule_holds(rule, table, thresholds, tally)
-        held[:, reasons.index(rule.reason)] |= holds
-        now = undecided & holds
-        if now.any():
-            hits += _explain(rule, table, thresholds, now)
-            undecided &= ~holds
-    tally.kept_anyway += int((held.any(axis=1) & ~free).sum())
-    return _decisions(table["row"].combine_chunks(), hits, _names(held, reasons))
-
-
-def _rule_holds(rule: Rule, table: pa.Table, thresholds: Thresholds, tally: Tally) -> NDArray[np.bool_]:
-    result = evaluate(rule.expr, table, thresholds)
-    if rule.when is not None:
-        result = pc.and_kleene(pa.array(_true(evaluate(rule.when, table, thresholds))), result)
-    tally.nulls[rule.reason] += result.null_count
-    return _true(result)
-
-
-def _explain(rule: Rule, table: pa.Table, thresholds: Thresholds, rows: NDArray[np.bool_]) -> list[_Hit]:
-    """Column, value and bound of the rows: of the first part of an `or` that holds."""
-    hits, left = [], rows.copy()
-    for expr in alternatives(rule.expr):
-        found = np.flatnonzero(left & _true(evaluate(expr, table, thresholds)))
-        if not len(found):
+    nulls = Counter[str]()
+    free = undecided = np.ones(n, np.bool_)
+    texts = {name: pa.nulls(n, _TEXT) for name in ("reason", "column", "value", "bound")}
+    for rule in sorted(rules, key=lambda rule: not rule.keeps):
+        result = evaluate(rule.expr, table, thresholds)
+        if rule.when is not None:
+            result = pc.and_kleene(pa.array(_true(evaluate(rule.when, table, thresholds))), result)
+        nulls[rule.reason] += result.null_count
+        holds = _true(result)
+        if rule.keeps:
+            free = undecided = ~holds
             continue
-        left[found] = False
-        some = table.take(pa.array(found))
-        names = column_names(expr)
-        value = _text_of(column_of(some, names[0])) if names else pa.nulls(len(found), _TEXT)
-        bound = _bound(expr, some, thresholds)
-        hits.append(_Hit(rule.reason, found, names[0] if names else None, value, bound))
-    return hits
+        held[:, reasons.index(rule.reason)] |= holds
+        dropped, undecided = undecided & holds, undecided & ~holds
+        for expr in alternatives(rule.expr):
+            if not dropped.any():
+                break
+            hit = dropped & _true(evaluate(expr, table, thresholds))
+            dropped &= ~hit
+            why = {"reason": rule.reason} | _why(expr, table.filter(pa.array(hit)), thresholds)
+            for name, values in why.items():
+                texts[name] = pc.replace_with_mask(texts[name], pa.array(hit), values)
+    columns = {
+        "row": table["row"],
+        "kept": undecided | ~free,
+        **texts,
+        "keeper": pa.nulls(n, DECISION.field("keeper").type),
+        "also": _names(held, reasons),
+    }
+    return pa.table(columns, schema=DECISION), int((held.any(axis=1) & ~free).sum()), nulls
 
 
-def _bound(expr: Expr, rows: pa.Table, thresholds: Thresholds) -> pa.Array:
-    """What the first column of `expr` had to do with its bound, e.g. `< 512`, for each row."""
-    if isinstance(expr, Binary) and expr.compares:
-        operator, column, bound = expr.operator, expr.left, expr.right
-        if not isinstance(column, Name):
-            operator, column, bound = COMPARISONS[operator], bound, column
-        if isinstance(column, Name):
-            text = _bound_value(bound, column, rows, thresholds)
-            if text is not None:
-                return pc.binary_join_element_wise(operator, text, " ")
-    inner = expr.operand if isinstance(expr, Not) else expr
-    if isinstance(inner, Between | In | Like | IsNull) and isinstance(inner.operand, Name):
-        tail = inner.tail()
-        if isinstance(inner, IsNull) and inner is not expr:
-            return pa.repeat("is not null", len(rows))
-        return pa.repeat(tail if inner is expr else f"not {tail}", len(rows))
-    return pa.repeat(evaluated_text(expr, thresholds), len(rows))
+def _why(expr: Expr, rows: pa.Table, thresholds: Thresholds) -> dict[str, Any]:
+    """`column`, `value` and `bound` of rows for which an alternative of a rule holds."""
+    why: dict[str, Any] = {"bound": _bound(expr, rows, thresholds)}
+    if names := column_names(expr):
+        why |= {"column": names[0], "value": _text_of(column_of(rows, names[0]))}
+    return why
 
 
-def _bound_value(bound: Expr, column: Name, rows: pa.Table, thresholds: Thresholds) -> pa.Array | None:
-    if isinstance(bound, Quantile):
-        by = column_of(rows, bound.by.name) if bound.by else None
-        return _text_of(thresholds[bound].for_rows(by, len(rows)))
-    value = constant(bound)
-    if value is None:
-        return None
-    dtype = rows.schema.field(column.name).type
-    return pa.repeat(constant_text(value, dtype), len(rows))
+def _bound(expr: Expr, rows: pa.Table, thresholds: Thresholds) -> Any:
+    """What the first column of `expr` had to do with its bound, e.g. `< 512`; for each row or for all."""
+    whole = _evaluated_text(expr, thresholds)
+    if not isinstance(expr, Operation):
+        return whole
+    if expr.operator in COMPARISONS:
+        for column, operator, value in bounds_of(expr):
+            text = _bound_text(value, column, rows, thresholds)
+            return pc.binary_join_element_wise(operator, text, " ")
+    test = expr.terms[0] if expr.operator == "not" else expr
+    if isinstance(test, Operation) and test.operator in _TESTS and isinstance(test.terms[0], Name):
+        return whole.removeprefix(f"{test.terms[0].name} ")
+    return whole
 
 
-def constant_text(value: Decimal | str | bool, dtype: pa.DataType) -> str:
-    """A constant as the column's type holds it: the shortest text that reads back."""
+def _bound_text(
+    value: Decimal | str | bool | Quantile, column: str, rows: pa.Table, thresholds: Thresholds
+) -> Any:
+    """A bound as the column's type holds it: the shortest text that reads back."""
+    dtype = rows.schema.field(column).type
+    if isinstance(value, Quantile):
+        by = column_of(rows, value.by.name) if value.by else None
+        return _text_of(thresholds[value].for_rows(by, len(rows)))
     if isinstance(value, str):
         return f"'{value}'"
     if isinstance(value, Decimal) and pa.types.is_integer(dtype) and value != int(value):
         return str(value)
-    return str(_text_of(pa.array([cast_constant(value, dtype).as_py()], dtype))[0])
+    return _scalar_text(cast_constant(value, dtype))
 
 
-def evaluated_text(expr: Expr, thresholds: Thresholds) -> str:
-    """The predicate with each whole-table quantile replaced by its value."""
+def _evaluated_text(expr: Expr, thresholds: Thresholds) -> str:
+    """The predicate on one line, with each whole-table quantile replaced by its value."""
     text = str(expr)
-    for quantile, threshold in thresholds.items():
-        if quantile.by is None and threshold.value.is_valid:
-            text = text.replace(
-                str(quantile), str(_text_of(pa.array([threshold.value.as_py()], threshold.value.type))[0])
-            )
-    return text
+    for node in expr.walk():
+        if isinstance(node, Quantile) and node.by is None and thresholds[node].value.is_valid:
+            text = text.replace(str(node), _scalar_text(thresholds[node].value))
+    return " ".join(text.split())
+
+
+def _scalar_text(value: pa.Scalar) -> str:
+    return str(_text_of(pa.array([value.as_py()], value.type))[0])
 
 
 def _text_of(values: pa.Array) -> pa.Array:
-    """Values as text, the shortest that reads back; bytes as hex; lists and structs as `...`."""
+    """Values as text, the shortest that reads back; bytes as hex, words in a row, the rest as `...`."""
     dtype = values.type
     if pa.types.is_binary(dtype) or pa.types.is_fixed_size_binary(dtype):
         return pa.array([None if v is None else v.hex() for v in values.to_pylist()], _TEXT)
+    if pa.types.is_list(dtype) and pa.types.is_string(dtype.value_type):
+        return pc.binary_join(values, " ")
     if pa.types.is_nested(dtype):
-        return pa.array([None if v is None else "..." for v in values.to_pylist()], _TEXT)
+        return pc.if_else(pc.is_valid(values), "...", pa.scalar(None, _TEXT))
     if pa.types.is_float32(dtype) or pa.types.is_float64(dtype):
         values = pc.add(values, pa.scalar(0, dtype))  # -0 to 0
     return values.cast(_TEXT)
-
-
-def _decisions(row: pa.Array, hits: Sequence[_Hit], also: pa.Array) -> pa.Table:
-    n = len(row)
-    place = np.full(n, -1, np.int64)
-    at = 0
-    for hit in hits:
-        place[hit.rows] = np.arange(at, at + len(hit.rows))
-        at += len(hit.rows)
-    index = pa.array(place, mask=place < 0)
-
-    def gathered(pieces: list[pa.Array]) -> pa.Array:
-        return pa.concat_arrays(pieces).take(index) if pieces else pa.nulls(n, _TEXT)
-
-    return pa.table(
-        [
-            row,
-            pa.array(place < 0),
-            gathered([pa.repeat(hit.reason, len(hit.rows)) for hit in hits]),
-            gathered([pa.repeat(pa.scalar(hit.column, _TEXT), len(hit.rows)) for hit in hits]),
-            gathered([hit.value for hit in hits]),
-            gathered([hit.bound for hit in hits]),
-            pa.nulls(n, DECISION.field("keeper").type),
-            also,
-        ],
-        schema=DECISION,
-    )
 
 
 def _names(held: NDArray[np.bool_], reasons: list[str]) -> pa.Array:

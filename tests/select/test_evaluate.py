@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thresher.operators.select.predicate import evaluate, parse, typecheck
+from thresher.operators.select.checker import typecheck
+from thresher.operators.select.evaluate import evaluate
+from thresher.operators.select.parser import parse
 from thresher.operators.values import to_array
 from thresher.schemas import Column, Reason
 
@@ -21,6 +23,8 @@ ROWS = pa.table(
         "u": pa.array([None, 0, BIG, 2**64 - 1], pa.uint64()),
         "t": pa.array([None, "", "web", "it's"], pa.string()),
         "b": pa.array([None, False, True, True], pa.bool_()),
+        "l": pa.array([None, [], ["web", None], ["a", "web", "b"]], pa.list_(pa.string())),
+        "i": pa.array([None, [0], [2, 3], [3, None]], pa.list_(pa.int32())),
     }
 )
 COLUMNS = {f.name: Column(f.name, f.type, "", "") for f in ROWS.schema}
@@ -77,6 +81,11 @@ N, T, F = None, True, False
         ("t like 'w_b'", [N, F, T, F]),
         ("t == 'it''s'", [N, F, F, T]),
         ("t is null", [T, F, F, F]),
+        ("'web' in l", [N, F, T, T]),
+        ("'a' in l", [N, F, F, T]),
+        ("'web' not in l", [N, T, F, F]),
+        ("3 in i and not 0.5 in i", [N, F, T, T]),
+        ("-0 in i", [N, T, F, F]),
         ("b", [N, F, T, T]),
         ("not b", [N, T, F, F]),
         ("b == true", [N, F, T, T]),
