@@ -83,7 +83,7 @@ def _row(cells: list[str]) -> str:
 
 def _range(column: Column) -> str:
     if column.lo is None:
-        return ""
+        return ", ".join(column.values)
     return f"{column.lo:g} to {column.hi:g}" if column.hi is not None else f"at least {column.lo:g}"
 
 

@@ -43,6 +43,7 @@ def reference(name: str) -> str:
             span = (
                 f"{low} to {high}" if low and high else f"from {low}" if low else f"to {high}" if high else ""
             )
+            span = span or ", ".join(c.values)
             lines.append(
                 f"| `{c.name}` | {c.dtype} | {c.unit} | {span} | {c.meaning} | {c.backend} {c.revision} |"
             )

@@ -48,7 +48,13 @@ class DedupeExact(Decide):
     def writes(self) -> list[Column]:
         return [
             Column("exact_of", pa.binary(16), "id", "the record that stays in place of this one"),
-            Column("exact_kind", pa.string(), "bytes or pixels", "what equals the record that stays"),
+            Column(
+                "exact_kind",
+                pa.string(),
+                "name",
+                "what equals the record that stays",
+                values=("bytes", "pixels"),
+            ),
             Column("exact_group_size", pa.int64(), "records", "that are equal, this one included", 1),
             Column("alt_texts", pa.list_(pa.string()), "text", "differing captions of the group, at most 16"),
         ]

@@ -64,7 +64,13 @@ class DedupeNear(Decide):
         return [
             Column("near_of", pa.binary(16), "id", "the record that stays in place of this one"),
             Column("near_d256", pa.int16(), "bits", "distance to that record", 0, 256),
-            Column("near_flags", pa.list_(pa.string()), "words", "of " + ", ".join(_FLAGS)),
+            Column(
+                "near_flags",
+                pa.list_(pa.string()),
+                "words",
+                "mirror image, grey version, too plain to hash",
+                values=_FLAGS,
+            ),
             Column("dup_group", pa.uint64(), "id_hash", "least of the records linked to this one"),
         ]
 

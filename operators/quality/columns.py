@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from thresher.operators.views.containers import FORMATS
 from thresher.schemas import Column
 
 _I1, _I4, _I8, _F4 = pa.int8(), pa.int32(), pa.int64(), pa.float32()
@@ -13,7 +14,7 @@ HEADER = [
     Column("short_side", _I4, "px", "the smaller of width and height", 1),
     Column("megapixels", _F4, "MP", "width times height, in millions", 0),
     Column("aspect", _F4, "ratio", "width / height", 0),
-    Column("format", _S, "name", "file format by its content: jpeg png webp gif bmp tiff avif heic jxl"),
+    Column("format", _S, "name", "file format by its content", values=FORMATS),
     Column("mode", _S, "name", "pixel format in the file: RGB, RGBA, L, P, CMYK, I;16, ..."),
     Column("icc", _S, "name", "the ICC profile's name; empty if there is none or it is corrupt"),
     Column("bit_depth", _I1, "bits", "bits for each channel in the file", 1, 32),

@@ -5,6 +5,8 @@ import zlib
 from thresher.operators.views.opener import MediaError
 from thresher.schemas import Reason
 
+FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif", "heic", "jxl")
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MAGIC = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -24,7 +26,7 @@ _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 
 
 def sniff(data: bytes) -> str | None:
-    """The format that the content has: jpeg png webp gif bmp tiff avif heic jxl, or None."""
+    """Which of `FORMATS` the content has, or None."""
     for magic, name in _MAGIC:
         if data.startswith(magic):
             return name

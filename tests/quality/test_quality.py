@@ -17,6 +17,7 @@ from thresher.operators.registry import get
 from thresher.operators.values import to_array
 from thresher.schemas import Reason
 
+READABLE = {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"}
 ROOT = Path(__file__).parent.parent.parent
 NAMES = """width height short_side megapixels aspect format mode icc bit_depth exif_orientation jpeg_quality
 bytes bpp animated has_alpha lossless alpha_share luma_mean luma_std clip_low clip_high dynamic_range entropy
@@ -122,6 +123,12 @@ def test_header_columns(photos, encode, measure):
     expected = {"format": "jpeg", "mode": "RGB", "icc": "", "jpeg_quality": 80, "lossless": False}
     assert {k: values[k] for k in expected} == expected
     assert measure(photos["astronaut"])["jpeg_quality"] is None
+
+
+def test_every_format_is_a_declared_word(photos, encode, measure):
+    (column,) = (c for c in Quality().writes() if c.name == "format")
+    found = {measure(encode(photos["coffee"][:64, :64], f))["format"] for f in sorted(READABLE)}
+    assert found == {f.lower() for f in READABLE} <= set(column.values)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ COLUMNS = [
     Column("sharpness", pa.float32(), "levels^2", "", 0),
     Column("text_area", pa.float32(), "share", "", 0, 1),
     Column("source", pa.string(), "", ""),
+    Column("near_flags", pa.list_(pa.string()), "words", "", values=("mirror", "low_info")),
 ]
 
 
@@ -110,13 +111,22 @@ def test_the_first_reason_names_the_drop_and_all_are_kept(one_row: Callable[...,
         ("sharpness <= quantile(sharpness, 1%)", "sharpness", "0.7", "<= 0.7"),
         ("sharpness <= quantile(sharpness, 1%, by=source)", "sharpness", "0.7", "<= 0.7"),
         ("sharpness + 1 > quantile(sharpness, 0.5)", "sharpness", "0.7", "sharpness + 1 > 0.7"),
+        ("short_side  in\n(1,  300)", "short_side", "300", "in (1, 300)"),
+        ("not (source in ('a'))", "source", "web", "not (source in ('a'))"),
+        ("'mirror' in near_flags", "near_flags", "low_info mirror", "'mirror' in near_flags"),
+        ("near_flags is not null", "near_flags", "low_info mirror", "is not null"),
     ],
 )
 def test_column_value_and_bound(
     one_row: Callable[..., dict[str, Any]], predicate: str, column: str, value: str, bound: str
 ) -> None:
     row = one_row(
-        {"drop": {"custom.x": predicate}}, short_side=300, sharpness=0.7, text_area=0.4, source="web"
+        {"drop": {"custom.x": predicate}},
+        short_side=300,
+        sharpness=0.7,
+        text_area=0.4,
+        source="web",
+        near_flags=["low_info", "mirror"],
     )
     assert (row["column"], row["value"], row["bound"]) == (column, value, bound)
 
@@ -295,6 +305,12 @@ def test_needs_names_each_column_once() -> None:
             ("where", 0, "drop", "blurry"),
             "outside the range",
         ),
+        (
+            {"where": {"where": {"near_flags": "mirror"}, "drop": {"blurry": "sharpness < 1"}}},
+            ("where", 0, "where"),
+            "Write `'mirror' in near_flags`",
+        ),
+        ({"at_most": {"per": "near_flags", "n": 3}}, ("at_most", 0, "per"), "holds no categories"),
         ({"at_most": {"per": "sorce", "n": 3}}, ("at_most", 0, "per"), "Did you mean 'source'?"),
         (
             {"at_most": [{"per": "source", "n": 3, "by": "-sharpnes"}]},
