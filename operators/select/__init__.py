@@ -199,11 +199,9 @@ def _number(bound: Decimal | str | bool | Quantile, thresholds: Thresholds) -> f
 def _quantile_fact(asked: Quantile, thresholds: Thresholds) -> dict[str, Any]:
     found = thresholds[asked]
     fact: dict[str, Any] = {"expression": str(asked), "value": _number(asked, thresholds), "rows": found.rows}
-    if asked.by is not None:
-        fact["categories"] = 0 if found.categories is None else len(found.categories)
-        fact["small_categories"] = found.small[:_LISTED]
-        fact["small_count"] = len(found.small)
-    return fact
+    if asked.by is None:
+        return fact
+    return fact | {"small_categories": found.small[:_LISTED], "small_count": len(found.small)}
 
 
 def _keep_all(decisions: pa.Table) -> pa.Table:

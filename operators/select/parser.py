@@ -32,8 +32,10 @@ _TOKEN = re.compile(
       | (?P<string>'(?:[^']|'')*'|"(?:[^"]|"")*")
       | (?P<name>[^\W\d]\w*(?:\.\w+)*)
       | (?P<sign><=|>=|==|!=|<>|&&|\|\||[<>=+\-*/(),])
+      | (?P<open>['"].*)
+      | (?P<other>\S)
     )""",
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
 _KEYWORDS = {"and", "or", "not", "in", "between", "like", "is", "null", "true", "false"}
 _INSTEAD = {"=": "==", "<>": "!=", "&&": "and", "||": "or"}
@@ -61,27 +63,19 @@ def parse(text: str) -> Expr:
 
 
 def _tokens(text: str) -> list[_Token]:
-    tokens, at = [], 0
-    while text[at:].strip():
-        match = _TOKEN.match(text, at)
-        if not match:
-            start = at + len(text[at:]) - len(text[at:].lstrip())
-            raise _unreadable(text, start)
-        kind = str(match.lastgroup if match.lastgroup != "unit" else "number")
+    tokens = []
+    for match in _TOKEN.finditer(text):
+        kind = "number" if match["number"] else str(match.lastgroup)
         word, place = match[kind], Place(text, match.start(kind), match.end())
+        if kind == "open":
+            raise PredicateError(f"the string is not closed by {word[0]}", place)
+        if kind == "other":
+            mend = "Write a percentage without a space, e.g. 30%" if word == "%" else ""
+            raise PredicateError(f"unexpected {word!r}", place, mend)
         if kind == "sign" or (kind == "name" and word.lower() in _KEYWORDS):
             kind = word.lower()
         tokens.append(_Token(kind, word, place, match["unit"] or ""))
-        at = match.end()
     return [*tokens, _Token("end", "", Place(text, len(text), len(text)))]
-
-
-def _unreadable(text: str, at: int) -> PredicateError:
-    char = text[at]
-    if char in "'\"":
-        return PredicateError(f"the string is not closed by {char}", Place(text, at, len(text)))
-    mend = "Write a percentage without a space, e.g. 30%" if char == "%" else ""
-    return PredicateError(f"unexpected {char!r}", Place(text, at, at + 1), mend)
 
 
 class _Parser:

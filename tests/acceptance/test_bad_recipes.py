@@ -14,7 +14,7 @@ CASES = {
     "out of range": (("sharpness < 60", "sharpness < -1"), "photos.yaml:14", "sharpness", "-1"),
     "number against text": (("sharpness < 60", "format < 3"), "photos.yaml:14", "format", ""),
     "unknown word": (("sharpness < 60", "format == 'jpg'"), "photos.yaml:14", "'jpg'", "'jpeg'"),
-    "word no flag has": (("sharpness < 60", "'miror' in near_flags"), "photos.yaml:14", "'miror'", "'mirror'"),
+    "word no flag has": (("sharpness < 60", "'miror' in near_flags"), "photos.yaml:14", "miror", "'mirror'"),
     "unit in capitals": (("sharpness < 60", "short_side < 512PX"), "photos.yaml:14", "'PX'", "`512px`"),
     "broken predicate": (("sharpness < 60", "sharpness << 60"), "photos.yaml:14", "<", ""),
     "circular tables": (("{folder: ./photos}", "{table: images}"), "photos.yaml:7", "images", ""),

@@ -155,7 +155,7 @@ def test_a_null_makes_a_predicate_false_and_is_counted(table_of: Build, context:
     )
     used = context()
     operator = select(
-        drop={"blurry": "sharpness < 40", "text_dense": "not text_area < 20%"},
+        drop={"blurry": "sharpness < 40", "text_dense": "not text_area < 20%", "logo": "source == 'x'"},
         where=[{"where": {"source": "web"}, "drop": {"noisy": "sharpness > 900"}}],
         keep_anyway="text_area > 90%",
     )
