@@ -50,11 +50,6 @@ class Root:
         """The container behind a media uri. Raises OSError."""
         return self.open(unquote_path(split_fragment(uri)[0]))
 
-    def read(self, path: bytes, limit: int) -> bytes:
-        """At most `limit` bytes from the start of a file. Raises OSError."""
-        with self.open(path) as file:
-            return file.read(limit)
-
     def is_folder(self, path: bytes) -> bool:
         """True for a folder; an object store has one where an object's name goes on."""
         full = self.join(path)

@@ -1,10 +1,11 @@
 """A compressed archive as a plain one in the spool folder: inflated once, in a stream, up to a limit."""
 
+import gzip
 import hashlib
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import BinaryIO
 
 from thresher.operators.ingest.rows import Unit
@@ -14,7 +15,6 @@ MAX_INFLATED = 64 << 30
 
 GZIP_MAGIC = b"\x1f\x8b"
 
-_READ = 1 << 20
 _WRITE = 4 << 20
 
 
@@ -22,11 +22,7 @@ class TooLarge(Exception):
     """The archive inflates to more than `MAX_INFLATED` bytes."""
 
 
-class _ReadError(Exception):
-    """The compressed file cannot be read on, as against a spool that cannot be written."""
-
-
-def inflate(file: BinaryIO, unit: Unit, target: str) -> str | None:
+def inflate(file: BinaryIO, unit: Unit, target: str, alive: Callable[[], None]) -> str | None:
     """Write the gzip stream `file` inflated to `target`, unless that holds it already.
 
     Returns what is wrong with the stream; all up to there is in `target`. A sound one gets the
@@ -40,7 +36,7 @@ def inflate(file: BinaryIO, unit: Unit, target: str) -> str | None:
     handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as out:
-            fault = _write(file, out)
+            fault = _write(file, out, alive)
             out.flush()
             os.fsync(out.fileno())
         if fault is None:
@@ -59,42 +55,20 @@ def _stamp(unit: Unit) -> int:
     return seconds * 1_000_000_000
 
 
-def _write(file: BinaryIO, out: BinaryIO) -> str | None:
+def _write(file: BinaryIO, out: BinaryIO, alive: Callable[[], None]) -> str | None:
     written = 0
-    try:
-        for data in _inflated(file):
-            written += len(data)
-            if written > MAX_INFLATED:
-                raise TooLarge(f"inflates to more than {MAX_INFLATED} bytes")
-            out.write(data)
-    except zlib.error as error:
-        return f"the gzip stream is damaged: {error}"
-    except EOFError:
-        return "the gzip stream ends early"
-    except _ReadError as error:
-        return f"the gzip stream cannot be read on: {error}"
-    return None
-
-
-def _inflated(file: BinaryIO) -> Iterator[bytes]:
-    """The stream's bytes, a few MiB at a time; several gzip members follow each other."""
-    inflater = zlib.decompressobj(31)
-    data = _read(file)
-    while data:
-        yield inflater.decompress(data, _WRITE)
-        if inflater.eof:
-            data = (inflater.unused_data or _read(file)).lstrip(b"\0")
-            if data:
-                inflater = zlib.decompressobj(31)
-        else:
-            data = inflater.unconsumed_tail or _read(file)
-    if not inflater.eof:
-        yield inflater.flush()
-        raise EOFError
-
-
-def _read(file: BinaryIO) -> bytes:
-    try:
-        return file.read(_READ)
-    except OSError as error:
-        raise _ReadError(error.strerror or str(error)) from error
+    stream = gzip.GzipFile(fileobj=file, mode="rb")
+    while True:
+        alive()
+        try:
+            data = stream.read1(_WRITE)
+        except EOFError:
+            return "the gzip stream ends early"
+        except (OSError, zlib.error) as error:
+            return f"the gzip stream is damaged: {error}"
+        if not data:
+            return None
+        written += len(data)
+        if written > MAX_INFLATED:
+            raise TooLarge(f"inflates to more than {MAX_INFLATED} bytes")
+        out.write(data)

@@ -5,16 +5,17 @@ no Python object for each file.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from thresher.operators.ingest.files import Found, Root
 from thresher.operators.ingest.problems import Problems
 from thresher.operators.ingest.source import Source
-from thresher.operators.ingest.units import ContainerUnits, ImageUnits
+from thresher.operators.ingest.units import ENDINGS, Units
 
 
 @dataclass(frozen=True)
@@ -26,43 +27,31 @@ class Listing:
     problems: list[dict[str, Any]]
 
 
-class Collector(Protocol):
-    """Takes the files of a walk."""
-
-    def wants(self, name: bytes) -> bool:
-        """True if a file of this name matters, so that its size and age are needed."""
-        ...
-
-    def add(self, found: Found) -> None: ...
-
-    def folder_end(self) -> None:
-        """All files of a folder have been added."""
-        ...
-
-    def finish(self) -> pa.Table: ...
-
-
-SHARD_NAMES = (b".tar", b".tar.gz", b".tgz")
-PARQUET_NAMES = (b".parquet", b".pq")
-
-
 def list_source(source: Source) -> Listing:
     """List a source as it is now. Raises OSError only if a remote store cannot be reached."""
     root, problems = Root(source.root), Problems()
-    collector: Collector
-    if source.kind == "folder":
-        collector = ImageUnits(problems)
-    else:
-        collector = ContainerUnits(problems, SHARD_NAMES if source.kind == "shards" else PARQUET_NAMES)
+    units = Units(source.kind, problems)
     for place in _places(root, source.patterns, problems):
         if not root.is_folder(place):
-            _add_file(root, place, collector, problems)
+            _add_file(root, place, units, problems)
         elif root.local:
-            walk(root, place, collector, problems)
+            _walk(root, place, units, problems)
         else:
-            _add_remote(root, place, collector, problems)
-    collector.folder_end()
-    return Listing(collector.finish(), problems.rows())
+            _add_remote(root, place, units, problems)
+    return Listing(units.finish(), problems.rows())
+
+
+def describe(source: Source, listing: Listing) -> str:
+    """Two sentences: what the source holds besides records, and what it takes."""
+    found: Counter[str] = Counter()
+    for problem in listing.problems:
+        other = problem["reason"] == "other_extension"
+        found[problem["path"] if other else problem["reason"]] += problem["count"]
+    if listing.units.num_rows:
+        found["files without a record"] = listing.units.num_rows
+    held = ", ".join(f"{count:,} {what}" for what, count in found.most_common()) or "nothing"
+    takes = ", ".join(ending.decode() for ending in ENDINGS[source.kind])
+    return f"{source.root} holds {held}. `{source.kind}` takes files that end in {takes}."
 
 
 def _places(root: Root, patterns: tuple[str, ...], problems: Problems) -> list[bytes]:
@@ -82,29 +71,28 @@ def _ancestors(path: bytes) -> Iterator[bytes]:
         yield path
 
 
-def _add_file(root: Root, path: bytes, collector: Collector, problems: Problems) -> None:
+def _add_file(root: Root, path: bytes, units: Units, problems: Problems) -> None:
     """A file that the recipe names: entered whatever its extension."""
     try:
-        collector.add(root.stat(path))
+        units.add(root.stat(path))
     except IsADirectoryError:
         problems.add("not_a_file", path, "neither a file nor a folder")
     except OSError as error:
         problems.add("unreadable", path, error.strerror or str(error))
 
 
-def _add_remote(root: Root, place: bytes, collector: Collector, problems: Problems) -> None:
+def _add_remote(root: Root, place: bytes, units: Units, problems: Problems) -> None:
     for found in root.remote_files(place):
-        name = found.path.rpartition(b"/")[2]
-        inside = found.path[len(place) :].lstrip(b"/")
-        if any(part.startswith(b".") for part in inside.split(b"/")):
+        inside = found.path[len(place) :].lstrip(b"/").split(b"/")
+        if any(part.startswith(b".") for part in inside):
             problems.add("hidden", found.path, "hidden")
-        elif collector.wants(name):
-            collector.add(found)
+        elif units.wants(inside[-1]):
+            units.add(found)
         else:
-            problems.other(name)
+            problems.other(inside[-1])
 
 
-def walk(root: Root, start: bytes, collector: Collector, problems: Problems) -> None:
+def _walk(root: Root, start: bytes, units: Units, problems: Problems) -> None:
     """Every file below a local folder. Links to folders are reported, never followed: what lies inside
     the root is met under its own path, and so a loop cannot arise."""
     folders = [start]
@@ -118,15 +106,13 @@ def walk(root: Root, start: bytes, collector: Collector, problems: Problems) -> 
                     if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(b"."):
                         folders.append(path)
                     else:
-                        _visit(entry, path, inside, collector, problems)
+                        _visit(entry, path, inside, units, problems)
         except OSError as error:
             problems.add("unreadable", folder, error.strerror or str(error))
-        collector.folder_end()
+        units.folder_end()
 
 
-def _visit(
-    entry: "os.DirEntry[bytes]", path: bytes, inside: bytes, collector: Collector, problems: Problems
-) -> None:
+def _visit(entry: "os.DirEntry[bytes]", path: bytes, inside: bytes, units: Units, problems: Problems) -> None:
     if entry.name.startswith(b"."):
         problems.add("hidden", path, "hidden folder" if entry.is_dir(follow_symlinks=False) else "hidden")
         return
@@ -135,9 +121,9 @@ def _visit(
             problems.add(fault[0], path, fault[1])
         elif not entry.is_file():
             problems.add("not_a_file", path, "a socket, pipe or device")
-        elif collector.wants(entry.name):
+        elif units.wants(entry.name):
             state = entry.stat()
-            collector.add(Found(path, state.st_size, state.st_mtime_ns, ""))
+            units.add(Found(path, state.st_size, state.st_mtime_ns, ""))
         else:
             problems.other(entry.name)
     except OSError as error:

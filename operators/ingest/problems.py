@@ -1,4 +1,4 @@
-"""What a listing met and could not enter: bounded in memory, in an order of its own."""
+"""What a source holds that is not entered, or not as it stands: bounded in memory, in an order of its own."""
 
 import bisect
 import re
@@ -22,33 +22,27 @@ class Problems:
         self._shown: dict[str, list[tuple[str, str]]] = {}
         self._others: Counter[str] = Counter()
 
-    def add(self, reason: str, path: bytes, message: str) -> None:
-        """One path that is not entered."""
+    def add(self, reason: str, path: bytes | str, message: str) -> None:
+        """One path, raw or as text."""
         self._counts[reason] += 1
         shown = self._shown.setdefault(reason, [])
-        bisect.insort(shown, (quote_path(path), message))
+        bisect.insort(shown, (path if isinstance(path, str) else quote_path(path), message))
         del shown[SHOWN:]
 
     def other(self, name: bytes, count: int = 1) -> None:
         """A file whose extension is none that the source takes."""
         suffix = extension(name)
-        if suffix and not _PLAIN.fullmatch(suffix):
-            suffix = "(odd)"
-        self._others[suffix or "(none)"] += count
+        dotted = "." + suffix if _PLAIN.fullmatch(suffix) else "(odd)" if suffix else "(none)"
+        self._others[dotted] += count
 
     def rows(self) -> list[dict[str, Any]]:
         """`path`, `reason`, `message`, `count`: the smallest paths of each reason, then the rest as one."""
         found = []
         for reason, shown in sorted(self._shown.items()):
-            found += [_row(path, reason, message, 1) for path, message in shown]
+            found += [(path, reason, message, 1) for path, message in shown]
             if rest := self._counts[reason] - len(shown):
-                found.append(_row("", reason, f"and {rest:,} more", rest))
-        for suffix, count in sorted(self._others.items()):
-            dotted = suffix if suffix.startswith("(") else "." + suffix
+                found.append(("", reason, f"and {rest:,} more", rest))
+        for dotted, count in sorted(self._others.items()):
             message = f"{count:,} files with extension {dotted} are not entered"
-            found.append(_row(f"*{dotted}", "other_extension", message, count))
-        return found
-
-
-def _row(path: str, reason: str, message: str, count: int) -> dict[str, Any]:
-    return {"path": path, "reason": reason, "message": message, "count": count}
+            found.append((f"*{dotted}", "other_extension", message, count))
+        return [dict(zip(("path", "reason", "message", "count"), row, strict=True)) for row in found]

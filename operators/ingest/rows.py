@@ -1,6 +1,6 @@
-"""Catalog rows of one scan, collected column by column."""
+"""Catalog rows of one scan."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -9,10 +9,13 @@ from thresher.operators.ingest.files import printable
 from thresher.operators.ingest.source import Source
 from thresher.schemas import Media, Reason
 from thresher.schemas.ids import record_id
-from thresher.schemas.records import MEDIA, catalog_schema
+from thresher.schemas.records import catalog_schema
 from thresher.schemas.uris import split_fragment, unquote_path
 
 SCHEMA = catalog_schema("image")
+
+CHUNK = 8192
+"""Rows that wait as Python objects."""
 
 
 class Unit(NamedTuple):
@@ -29,18 +32,41 @@ class Unit(NamedTuple):
         return unquote_path(split_fragment(self.uri)[0])
 
 
+class Chunks:
+    """Rows that turn into Arrow batches of `CHUNK`."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._batches: list[pa.RecordBatch] = []
+        self._waiting: list[dict[str, Any]] = []
+        self.rows = 0
+
+    def add(self, **row: Any) -> None:
+        self._waiting.append(row)
+        self.rows += 1
+        if len(self._waiting) >= CHUNK:
+            self._flush()
+
+    def take(self) -> pa.Table:
+        """All rows so far; starts afresh."""
+        self._flush()
+        batches, self._batches, self.rows = self._batches, [], 0
+        return pa.Table.from_batches(batches, self._schema)
+
+    def _flush(self) -> None:
+        self._batches.append(pa.RecordBatch.from_pylist(self._waiting, self._schema))
+        self._waiting = []
+
+
 class Rows:
     """Grows a catalog table. Keys are unique in one container: a second equal one gets `~2`."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, alive: Callable[[], None] = lambda: None) -> None:
+        """`alive` is called as often as something has been read, so that its caller can tell a hang."""
+        self.alive = alive
         self._source = source
         self._used: set[bytes] = set()
-        self._columns: dict[str, list[Any]] = {
-            name: []
-            for name in ("id", "key", "text", "meta", "size", "mtime_ns", "etag", "reason", "message")
-        }
-        self._media: list[Media] = []
-        self._offsets = [0]
+        self._rows = Chunks(SCHEMA)
 
     def add(
         self,
@@ -59,21 +85,25 @@ class Rows:
         if unique != key:
             note = f"the key {printable(key)!r} occurs again: entered as {printable(unique)!r}"
             notes = [*notes, note]
-        values = {
-            "id": record_id(self._source.name, unique),
-            "key": printable(unique),
-            "text": text,
-            "meta": meta,
-            "size": size,
-            "mtime_ns": unit.mtime_ns,
-            "etag": unit.etag,
-            "reason": reason and str(reason),
-            "message": "; ".join(notes) or None,
-        }
-        for name, value in values.items():
-            self._columns[name].append(value)
-        self._media += media
-        self._offsets.append(len(self._media))
+        self._rows.add(
+            id=record_id(self._source.name, unique),
+            kind="image",
+            source=self._source.name,
+            key=printable(unique),
+            media=[medium._asdict() for medium in media],
+            parents=[],
+            synthetic=self._source.params.synthetic,
+            licence=self._source.params.licence,
+            text=text,
+            meta=meta,
+            version=0,
+            size=size,
+            mtime_ns=unit.mtime_ns,
+            etag=unit.etag,
+            reason=reason and str(reason),
+            message="; ".join(notes) or None,
+        )
+        self.alive()
 
     def fail(self, unit: Unit, key: bytes, reason: Reason, message: str) -> None:
         """A row for something that could not be entered."""
@@ -81,29 +111,7 @@ class Rows:
 
     def table(self) -> pa.Table:
         """The rows as `catalog_schema("image")`, version 0."""
-        rows = len(self._offsets) - 1
-        params = self._source.params
-        fields = list(zip(*self._media, strict=True)) or [()] * len(MEDIA)
-        structs = pa.StructArray.from_arrays(
-            [pa.array(values, field.type) for values, field in zip(fields, MEDIA, strict=True)],
-            fields=list(MEDIA),
-        )
-        columns = {
-            **self._columns,
-            "kind": pa.repeat("image", rows),
-            "source": pa.repeat(self._source.name, rows),
-            "media": pa.ListArray.from_arrays(pa.array(self._offsets, pa.int32()), structs),
-            "parents": [[]] * rows,
-            "synthetic": pa.repeat(params.synthetic, rows),
-            "licence": pa.repeat(params.licence, rows),
-            "version": [0] * rows,
-        }
-        arrays = [
-            values if isinstance(values, pa.Array) else pa.array(values, field.type)
-            for field in SCHEMA
-            for values in [columns[field.name]]
-        ]
-        return pa.Table.from_arrays(arrays, schema=SCHEMA)
+        return self._rows.take()
 
     def _unique(self, key: bytes) -> bytes:
         unique, n = key, 2

@@ -5,18 +5,22 @@ The stem is the member's folder and its base name up to the first dot; the rest 
 
 import os
 from dataclasses import dataclass, field
+from tarfile import TarInfo
 from typing import BinaryIO
 
 from thresher.operators.ingest.files import IMAGE_SUFFIXES, Root, printable
 from thresher.operators.ingest.inflate import GZIP_MAGIC, TooLarge, inflate
 from thresher.operators.ingest.rows import Rows, Unit
 from thresher.operators.ingest.sidecars import MAX_SIDECAR_BYTES, Sidecars
-from thresher.operators.ingest.tar import Break, Member, members
+from thresher.operators.ingest.tar import Break, members
 from thresher.operators.views.opener import spool_name
 from thresher.schemas import Media, Reason
 
-SIDECAR_RANK = {"json": 0, "txt": 1, "caption": 2}
-"""Members that become `meta` and `text`; of two captions the lower rank is taken."""
+SIDECARS = ("json", "txt", "caption")
+"""Members that become `meta` and `text`; of two captions the first here is taken."""
+
+_TYPES = {b"1": "hard link", b"2": "link", b"3": "device", b"4": "device", b"6": "pipe"}
+_VOLUME_LABEL = b"V"
 
 
 @dataclass
@@ -24,7 +28,7 @@ class Group:
     """The members of one record so far: lower-case suffix -> member, and the data of sidecars."""
 
     stem: bytes
-    members: dict[str, Member] = field(default_factory=dict)
+    members: dict[str, TarInfo] = field(default_factory=dict)
     sidecars: dict[str, bytes] = field(default_factory=dict)
 
     def images(self) -> list[str]:
@@ -32,9 +36,22 @@ class Group:
         found = [suffix for suffix in self.members if suffix.rpartition(".")[2] in IMAGE_SUFFIXES]
         return sorted(found, key=lambda suffix: (not _main(suffix), suffix))
 
-    def consumes(self, suffix: str) -> bool:
-        """True for what goes into `text` and `meta`; a caption beside a txt does not."""
-        return suffix in self.sidecars and not (suffix == "caption" and "txt" in self.sidecars)
+    def extra(self, image: str) -> list[str]:
+        """What passes through to the export: all but `image` and what went into `text` and `meta`."""
+        gone = {image, *self.sidecars}
+        if "txt" in gone:
+            gone.discard("caption")
+        return [suffix for suffix in self.members if suffix not in gone]
+
+    def read(self) -> Sidecars:
+        """Its text and meta, and what is wrong with them."""
+        found = Sidecars()
+        for suffix in SIDECARS:
+            if suffix in self.sidecars:
+                found.offer(suffix, printable(raw_name(self.members[suffix])), self.sidecars[suffix])
+        if also := [suffix for suffix in self.images()[1:] if _main(suffix)]:
+            found.notes.append(f"also holds the images {', '.join(also)}")
+        return found
 
 
 def scan_shard(root: Root, source: str, unit: Unit, spool: str, rows: Rows) -> None:
@@ -46,15 +63,19 @@ def scan_shard(root: Root, source: str, unit: Unit, spool: str, rows: Rows) -> N
                 return
             file.seek(0)
             target = os.path.join(spool, spool_name(source, unit.uri))
-            fault = inflate(file, unit, target)
+            fault = inflate(file, unit, target, rows.alive)
     except FileNotFoundError:
         rows.fail(unit, unit.path, Reason.MISSING_SOURCE, f"{unit.uri} has vanished")
-        return
     except TooLarge as error:
         rows.fail(unit, unit.path, Reason.TOO_MANY_BYTES, f"{unit.uri} {error}")
-        return
-    with open(target, "rb") as plain:
-        _Shard(unit, unit.uri + "#tar", rows, fault).scan(plain)
+    else:
+        with open(target, "rb") as plain:
+            _Shard(unit, unit.uri + "#tar", rows, fault).scan(plain)
+
+
+def raw_name(member: TarInfo) -> bytes:
+    """A member's name as the archive holds it."""
+    return member.name.encode("utf-8", "surrogateescape")
 
 
 def split_name(name: bytes) -> tuple[bytes, str] | None:
@@ -64,19 +85,22 @@ def split_name(name: bytes) -> tuple[bytes, str] | None:
     return (folder + slash + stem, printable(suffix).lower()) if stem and dot else None
 
 
-def unsafe(member: Member) -> str | None:
-    """Why a member must not be entered, or None. Names are never used as paths; this is for whoever
-    unpacks an export."""
-    if member.name.startswith(b"/"):
-        return "an absolute path"
-    if b".." in member.name.split(b"/"):
-        return "a path that leaves the archive"
-    if not (member.regular or member.sparse or member.silent):
-        return f"no plain file but a {_TYPES.get(member.type, 'member of unknown type')}"
+def refusal(member: TarInfo) -> tuple[Reason, str] | None:
+    """Why a member is not entered, or None. Names are never used as paths; this is for whoever unpacks
+    an export."""
+    name = raw_name(member)
+    if name.startswith(b"/"):
+        return Reason.UNSAFE_MEMBER, "an absolute path"
+    if b".." in name.split(b"/"):
+        return Reason.UNSAFE_MEMBER, "a path that leaves the archive"
+    if not member.isreg():
+        kind = _TYPES.get(member.type, "member of unknown type")
+        return Reason.UNSAFE_MEMBER, f"no plain file but a {kind}"
+    if member.issparse():
+        return Reason.UNREADABLE, "sparse: its bytes are not in one piece"
+    if split_name(name) is None:
+        return Reason.NOT_MEDIA, "hidden or without an extension: it belongs to no record"
     return None
-
-
-_TYPES = {b"1": "hard link", b"2": "link", b"3": "device", b"4": "device", b"6": "pipe"}
 
 
 class _Shard:
@@ -89,7 +113,8 @@ class _Shard:
     def scan(self, file: BinaryIO) -> None:
         try:
             for member in members(file):
-                self._take(file, member)
+                if not member.isdir() and member.type != _VOLUME_LABEL:
+                    self._take(file, member)
             self._finish()
             if self._fault:
                 message = "all members up to there are entered"
@@ -100,29 +125,18 @@ class _Shard:
             self._finish()
             self._rows.fail(self._unit, self._unit.path, Reason.UNREADABLE, error.strerror or str(error))
 
-    def _take(self, file: BinaryIO, member: Member) -> None:
-        fault = unsafe(member)
-        if fault:
-            self._fail(member.name, Reason.UNSAFE_MEMBER, f"{printable(member.name)!r} is {fault}")
-        elif member.sparse:
-            message = f"{printable(member.name)!r} is sparse: its bytes are not in one piece"
-            self._fail(member.name, Reason.UNREADABLE, message)
-        elif not member.silent:
-            self._join(file, member)
-
-    def _join(self, file: BinaryIO, member: Member) -> None:
-        split = split_name(member.name)
-        if split is None:
-            message = f"{printable(member.name)!r} has no extension or is hidden: it belongs to no record"
-            self._fail(member.name, Reason.NOT_MEDIA, message)
+    def _take(self, file: BinaryIO, member: TarInfo) -> None:
+        name = raw_name(member)
+        if refused := refusal(member):
+            self._fail(name, refused[0], f"{printable(name)!r} is {refused[1]}")
             return
-        stem, suffix = split
+        stem, suffix = split_name(name) or (name, "")
         if self._group is None or self._group.stem != stem or suffix in self._group.members:
             self._finish()
             self._group = Group(stem)
         self._group.members[suffix] = member
-        if suffix in SIDECAR_RANK:
-            file.seek(member.offset)
+        if suffix in SIDECARS:
+            file.seek(member.offset_data)
             self._group.sidecars[suffix] = file.read(min(member.size, MAX_SIDECAR_BYTES + 1))
 
     def _finish(self) -> None:
@@ -132,19 +146,14 @@ class _Shard:
             return
         images = group.images()
         if not images:
-            names = ", ".join(printable(m.name) for m in group.members.values())
+            names = ", ".join(printable(raw_name(member)) for member in group.members.values())
             message = f"no image among {names}. Sort the archive by name if the members of a record lie apart"
             self._fail(group.stem, Reason.NOT_MEDIA, message)
             return
-        sidecars = _sidecars(group)
-        if also := [suffix for suffix in images[1:] if _main(suffix)]:
-            sidecars.notes.append(f"also holds the images {', '.join(also)}")
-        extra = [s for s in group.members if s != images[0] and not group.consumes(s)]
-        media = [self._medium("image", images[0], group.members[images[0]])]
-        media += [self._medium("extra", s, group.members[s]) for s in extra]
-        self._rows.add(
-            self._unit, self._key(group.stem), media, size=group.members[images[0]].size, **sidecars.fields()
-        )
+        main = group.members[images[0]]
+        media = [self._medium("image", images[0].rpartition(".")[2], main)]
+        media += [self._medium("extra", suffix, group.members[suffix]) for suffix in group.extra(images[0])]
+        self._rows.add(self._unit, self._key(group.stem), media, size=main.size, **group.read().fields())
 
     def _break(self, found: Break) -> None:
         """Enter what is whole, then one row that says where and why the rest is not."""
@@ -159,9 +168,8 @@ class _Shard:
         where = f"{self._unit.uri} at offset {found.offset}: {message}"
         self._rows.fail(self._unit, self._unit.path + b"#%d" % found.offset, reason, where)
 
-    def _medium(self, role: str, suffix: str, member: Member) -> Media:
-        form = suffix.rpartition(".")[2] if role == "image" else suffix
-        return Media(role, self._uri, member.offset, member.size, form)
+    def _medium(self, role: str, form: str, member: TarInfo) -> Media:
+        return Media(role, self._uri, member.offset_data, member.size, form)
 
     def _key(self, name: bytes) -> bytes:
         return self._unit.path + b"//" + name
@@ -174,11 +182,3 @@ def _main(suffix: str) -> bool:
     """True for the suffix of a plain or numbered image: `jpg`, `0.jpg`."""
     first, _, rest = suffix.partition(".")
     return suffix in IMAGE_SUFFIXES or (first.isdigit() and rest in IMAGE_SUFFIXES)
-
-
-def _sidecars(group: Group) -> Sidecars:
-    found = Sidecars()
-    for suffix in sorted(group.sidecars, key=SIDECAR_RANK.__getitem__):
-        name = printable(group.members[suffix].name)
-        found.offer(suffix, name, group.sidecars[suffix])
-    return found

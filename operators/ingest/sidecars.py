@@ -1,10 +1,14 @@
 """Text and JSON that lie beside a medium."""
 
 import json
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 MAX_SIDECAR_BYTES = 4 << 20
 """A sidecar above 4 MiB is left aside, with a message."""
+
+CAPTION_KEYS = ("caption", "text")
+"""Keys of a JSON sidecar that give the text where no other sidecar does, as img2dataset writes them."""
 
 
 def decode_text(raw: bytes) -> str:
@@ -12,55 +16,59 @@ def decode_text(raw: bytes) -> str:
     return raw.decode("utf-8-sig", "replace")
 
 
-def decode_meta(raw: bytes) -> str:
-    """The text of a JSON document, unchanged. Raises ValueError saying what is wrong with it."""
-    try:
-        text = raw.decode("utf-8-sig")
-        json.loads(text, parse_constant=_refuse)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 at byte {error.start}") from error
-    return text
+@dataclass
+class Sidecars:
+    """A record's `text` and `meta`, and notes on what is wrong with its sidecars."""
+
+    text: str | None = None
+    meta: str | None = None
+    notes: list[str] = field(default_factory=list)
+    _caption: str | None = None
+
+    def offer(self, kind: str, name: str, raw: bytes) -> None:
+        """Take the sidecar `name` of kind txt, caption or json, or note why it is left aside."""
+        if len(raw) > MAX_SIDECAR_BYTES:
+            self.notes.append(f"{name} has more than {MAX_SIDECAR_BYTES} bytes")
+        elif kind == "json":
+            self._take_meta(name, raw)
+        elif self.text is not None:
+            self.notes.append(f"{name} is a second caption")
+        else:
+            self.text = decode_text(raw)
+            if "\ufffd" in self.text and not _is_utf8(raw):
+                self.notes.append(f"{name} is not UTF-8: bad bytes became U+FFFD")
+
+    def _take_meta(self, name: str, raw: bytes) -> None:
+        if self.meta is not None:
+            self.notes.append(f"{name} is a second JSON sidecar")
+            return
+        try:
+            text = raw.decode("utf-8-sig")
+            data = json.loads(text, parse_constant=_refuse)
+        except RecursionError:
+            self.notes.append(f"{name} is not valid JSON: nested too deeply")
+        except UnicodeDecodeError as error:
+            self.notes.append(f"{name} is not valid JSON: not UTF-8 at byte {error.start}")
+        except ValueError as error:
+            self.notes.append(f"{name} is not valid JSON: {error}")
+        else:
+            self.meta = text
+            given = [data.get(key) for key in CAPTION_KEYS] if isinstance(data, dict) else []
+            self._caption = next((value for value in given if isinstance(value, str)), None)
+
+    def fields(self) -> dict[str, Any]:
+        """Arguments of `Rows.add`."""
+        text = self._caption if self.text is None else self.text
+        return {"text": text, "meta": self.meta, "notes": self.notes}
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-class Sidecars:
-    """Fills a record's `text` and `meta` and notes what is wrong with its sidecars."""
-
-    def __init__(self) -> None:
-        self.text: str | None = None
-        self.meta: str | None = None
-        self.notes: list[str] = []
-
-    def offer(self, kind: str, name: str, raw: bytes) -> bool:
-        """Take the sidecar `name` of kind txt, caption or json; False if it is left aside."""
-        if len(raw) > MAX_SIDECAR_BYTES:
-            return self.leave(name, f"has more than {MAX_SIDECAR_BYTES} bytes")
-        if kind == "json":
-            return self._take_meta(name, raw)
-        if self.text is not None:
-            return self.leave(name, "is a second caption")
-        self.text = decode_text(raw)
-        return True
-
-    def leave(self, name: str, why: str) -> bool:
-        """Note why a sidecar is not taken."""
-        self.notes.append(f"{name} {why}")
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
         return False
-
-    def _take_meta(self, name: str, raw: bytes) -> bool:
-        if self.meta is not None:
-            return self.leave(name, "is a second JSON sidecar")
-        try:
-            self.meta = decode_meta(raw)
-        except ValueError as error:
-            return self.leave(name, f"is not valid JSON: {error}")
-        return True
-
-    def fields(self) -> dict[str, Any]:
-        """Arguments of `Rows.add`."""
-        return {"text": self.text, "meta": self.meta, "notes": self.notes}
+    return True

@@ -1,14 +1,14 @@
 """Units: the files that hold records, as an Arrow table that grows in small batches."""
 
 import hashlib
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from thresher.operators.ingest.files import IMAGE_SUFFIXES, Found, extension
+from thresher.operators.ingest import rows
+from thresher.operators.ingest.files import IMAGE_SUFFIXES, Found
 from thresher.operators.ingest.problems import Problems
+from thresher.operators.ingest.source import Kind
 from thresher.schemas.uris import quote_path
 
 UNITS = pa.schema(
@@ -20,129 +20,86 @@ UNITS = pa.schema(
     ]
 )
 
+ENDINGS: dict[Kind, tuple[bytes, ...]] = {
+    "folder": tuple(f".{suffix}".encode() for suffix in sorted(IMAGE_SUFFIXES)),
+    "shards": (b".tar", b".tar.gz", b".tgz"),
+    "parquet": (b".parquet", b".pq"),
+}
+"""File names that each kind of source takes, in any case."""
+
 SIDECAR_SUFFIXES = (b".txt", b".caption", b".json", b".TXT", b".CAPTION", b".JSON")
-"""Spellings of a sidecar's extension; the order gives the bits of an etag's first two digits."""
+"""Spellings of a sidecar's extension; the order gives the bits of `kinds`."""
 
-CHUNK = 8192
-"""Rows that wait as Python objects."""
-
-_IMAGES = pa.schema([*UNITS, pa.field("stem", pa.binary())])
-_SIDECARS = pa.schema([("stem", pa.binary()), ("suffix", pa.int8()), ("digest", pa.uint64())])
+_FILES = pa.schema([*UNITS, ("stem", pa.binary()), ("kinds", pa.int64()), ("digest", pa.int64())])
 
 
-class Chunks:
-    """Rows that turn into Arrow batches of `CHUNK`."""
+class Units:
+    """Takes the files of a walk. The etag of an image ends in `+KINDS+STATE`: which sidecars share its
+    stem, as a sum of bits, and a sum of hashes of their states."""
 
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._batches: list[pa.RecordBatch] = []
-        self._waiting: list[tuple[Any, ...]] = []
-        self.rows = 0
-
-    def add(self, *row: Any) -> None:
-        self._waiting.append(row)
-        self.rows += 1
-        if len(self._waiting) == CHUNK:
-            self._flush()
-
-    def take(self) -> pa.Table:
-        """All rows so far; starts afresh."""
-        self._flush()
-        batches, self._batches, self.rows = self._batches, [], 0
-        return pa.Table.from_batches(batches, self._schema)
-
-    def _flush(self) -> None:
-        if self._waiting:
-            columns = zip(*self._waiting, strict=True)
-            arrays = [pa.array(c, f.type) for c, f in zip(columns, self._schema, strict=True)]
-            self._batches.append(pa.record_batch(arrays, schema=self._schema))
-            self._waiting = []
-
-
-class ContainerUnits:
-    """One unit for each file with one of the given endings."""
-
-    def __init__(self, problems: Problems, endings: tuple[bytes, ...]) -> None:
-        self._endings = endings
-        self._rows = Chunks(UNITS)
+    def __init__(self, kind: Kind, problems: Problems) -> None:
+        self._kind, self._problems = kind, problems
+        self._files = rows.Chunks(_FILES)
+        self._done: list[pa.Table] = []
 
     def wants(self, name: bytes) -> bool:
-        return name.lower().endswith(self._endings)
+        """True if a file of this name matters, so that its size and age are needed."""
+        return name.lower().endswith(ENDINGS[self._kind]) or (
+            self._kind == "folder" and name.endswith(SIDECAR_SUFFIXES)
+        )
 
     def add(self, found: Found) -> None:
-        self._rows.add(quote_path(found.path), found.size, found.mtime_ns, found.etag or str(found.size))
-
-    def folder_end(self) -> None:
-        return None
-
-    def finish(self) -> pa.Table:
-        return self._rows.take()
-
-
-class ImageUnits:
-    """One unit for each image file; its etag tells which sidecars share its stem and their state."""
-
-    def __init__(self, problems: Problems) -> None:
-        self._problems = problems
-        self._images = Chunks(_IMAGES)
-        self._sidecars = Chunks(_SIDECARS)
-        self._joined: list[pa.Table] = []
-
-    def wants(self, name: bytes) -> bool:
-        return extension(name) in IMAGE_SUFFIXES or name.endswith(SIDECAR_SUFFIXES)
-
-    def add(self, found: Found) -> None:
+        """Take one file; those of a folder one after another."""
         stem, _, suffix = found.path.rpartition(b".")
-        dotted = b"." + suffix
-        if dotted in SIDECAR_SUFFIXES:
-            state = f"{dotted!r} {found.size} {found.mtime_ns} {found.etag}".encode()
-            digest = int.from_bytes(hashlib.blake2b(state, digest_size=8).digest())
-            self._sidecars.add(stem, SIDECAR_SUFFIXES.index(dotted), digest)
-        else:
-            self._images.add(quote_path(found.path), found.size, found.mtime_ns, found.etag, stem)
+        etag = found.etag or str(found.size)
+        kinds = digest = 0
+        if self._kind == "folder" and b"." + suffix in SIDECAR_SUFFIXES:
+            kinds = 1 << SIDECAR_SUFFIXES.index(b"." + suffix)
+            state = f"{kinds} {found.mtime_ns} {etag}".encode()
+            digest = int.from_bytes(hashlib.blake2b(state, digest_size=7).digest())
+        uri = quote_path(found.path)
+        self._files.add(
+            uri=uri,
+            size=found.size,
+            mtime_ns=found.mtime_ns,
+            etag=etag,
+            stem=stem,
+            kinds=kinds,
+            digest=digest,
+        )
 
     def folder_end(self) -> None:
-        """Sidecars lie in the folder of their image, so whole folders are joined."""
-        if self._images.rows + self._sidecars.rows >= CHUNK:
+        """All files of a folder have been added: sidecars lie in the folder of their image."""
+        if self._files.rows >= rows.CHUNK:
             self._join()
 
     def finish(self) -> pa.Table:
+        """The units."""
         self._join()
-        return pa.concat_tables(self._joined) if self._joined else UNITS.empty_table()
+        return pa.concat_tables(self._done)
 
     def _join(self) -> None:
-        images, sidecars = self._images.take(), self._sidecars.take()
-        stems = pc.unique(sidecars["stem"])
-        tags = _tags(sidecars, stems)
-        place = pc.index_in(images["stem"], value_set=stems)
-        tag = pc.fill_null(tags.take(place), "")
-        both = pc.binary_join_element_wise(images["etag"], tag, "+")
-        etag = pc.if_else(pc.equal(images["etag"], ""), tag, both)
-        self._joined.append(images.drop_columns(["stem", "etag"]).append_column(UNITS.field("etag"), etag))
-        self._count_orphans(sidecars, images["stem"])
-
-    def _count_orphans(self, sidecars: pa.Table, stems: pa.ChunkedArray) -> None:
-        alone = pc.invert(pc.is_in(sidecars["stem"], value_set=stems))
-        for counted in pc.value_counts(sidecars["suffix"].filter(alone)).to_pylist():
-            self._problems.other(b"x" + SIDECAR_SUFFIXES[counted["values"]], counted["counts"])
-
-
-def _tags(sidecars: pa.Table, stems: pa.Array) -> pa.ChunkedArray:
-    """For each stem two hex digits for the kinds of its sidecars and 16 for their state."""
-    at = pc.index_in(sidecars["stem"], value_set=stems).to_numpy()
-    kinds = np.zeros(len(stems), np.uint8)
-    state = np.zeros(len(stems), np.uint64)
-    np.bitwise_or.at(kinds, at, np.left_shift(1, sidecars["suffix"].to_numpy()).astype(np.uint8))
-    np.add.at(state, at, sidecars["digest"].to_numpy())
-    chunks = []
-    for i in range(0, len(stems), CHUNK):
-        pairs = zip(kinds[i : i + CHUNK], state[i : i + CHUNK], strict=True)
-        chunks.append(pa.array([f"{k:02x}{s:016x}" for k, s in pairs]))
-    return pa.chunked_array(chunks, pa.string())
+        files = self._files.take()
+        if self._kind != "folder":
+            self._done.append(files.select(UNITS.names))
+            return
+        beside = pc.greater(files["kinds"], 0)
+        sidecars = files.filter(beside).select(["stem", "kinds", "digest"])
+        images = files.filter(pc.invert(beside)).drop_columns(["kinds", "digest"])
+        tags = sidecars.group_by("stem").aggregate([("kinds", "sum"), ("digest", "sum")])
+        place = pc.index_in(images["stem"], tags["stem"])
+        tag = [
+            pc.fill_null(tags[name].take(place), 0).cast(pa.string()) for name in ("kinds_sum", "digest_sum")
+        ]
+        etag = pc.binary_join_element_wise(images["etag"], *tag, "+")
+        self._done.append(pa.table([*images.select(UNITS.names[:3]).columns, etag], schema=UNITS))
+        alone = pc.invert(pc.is_in(sidecars["stem"], images["stem"]))
+        for counted in pc.value_counts(sidecars["kinds"].filter(alone)).to_pylist():
+            suffix = SIDECAR_SUFFIXES[counted["values"].bit_length() - 1]
+            self._problems.other(b"x" + suffix, counted["counts"])
 
 
 def sidecars_of(etag: str) -> list[bytes]:
     """Extensions of the sidecars that an image unit's etag tells of."""
-    tag = etag.rpartition("+")[2]
-    kinds = int(tag[:2], 16) if len(tag) == 18 else 0
+    kinds = int(etag.rsplit("+", 2)[1])
     return [suffix for bit, suffix in enumerate(SIDECAR_SUFFIXES) if kinds >> bit & 1]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from thresher.pipelines.cli.text import funnel_table, size_text, time_text
+from thresher.pipelines.cli.text import funnel_table, problem_lines, size_text, time_text
 from thresher.pipelines.recipe import LoadedRecipe, load, load_profile
 
 Recipe = Annotated[str, typer.Argument(help="A recipe file, or the name of a bundled one: demo, image_pool.")]
@@ -50,9 +50,8 @@ def run(
         return 0
     for table in summary.tables:
         print(funnel_table(table.name, table.funnel))
-        for problem in table.problems:
-            count = f" ({problem['count']})" if problem.get("count", 1) > 1 else ""
-            print(f"  not entered: {problem['path']}{count}: {problem['message']}")
+        for line in problem_lines(table.problems):
+            print(line)
         if table.export:
             shown = table.export if limit else table.export.parent / "latest"
             print(f"Shards: {shown}")

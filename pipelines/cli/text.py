@@ -1,6 +1,8 @@
 """Numbers and tables as plain text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
 
 from thresher.pipelines.view import StepCount
 
@@ -43,3 +45,18 @@ def funnel_table(table: str, funnel: Sequence[StepCount]) -> str:
         numbers = [step.entered, step.kept, step.dropped, step.failed]
         rows.append([step.label, *[f"{n:,}" for n in numbers], why])
     return columns(rows, [False, True, True, True, True, False])
+
+
+SHOWN_PROBLEMS = 5
+"""Problems of one kind that the command line names; the report names more."""
+
+
+def problem_lines(problems: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What a run left aside: the first few of each reason, then how many more."""
+    for reason, group in groupby(problems, key=lambda problem: problem["reason"]):
+        found = list(group)
+        what = "entered, but" if reason == "noted" else "not entered"
+        for problem in found[:SHOWN_PROBLEMS]:
+            yield f"  {what}: {problem['path']}: {problem['message']}"
+        if rest := sum(problem["count"] for problem in found[SHOWN_PROBLEMS:]):
+            yield f"  {what}: {rest:,} more ({reason})"

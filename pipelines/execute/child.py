@@ -58,6 +58,11 @@ class Child:
         """`fn(item)` in the child."""
         return self.call({"do": "call", "pickle": base64.b64encode(pickle.dumps((fn, item))).decode()})
 
+    @property
+    def running(self) -> bool:
+        """True between the first call and a death."""
+        return self._process is not None
+
     def close(self) -> None:
         """End the child."""
         if self._process:
@@ -87,6 +92,19 @@ class Child:
                 process_group=0,
             )
         return self._process
+
+
+def pack(table: pa.Table) -> str:
+    """A table as text, for an answer."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return base64.b64encode(sink.getvalue()).decode()
+
+
+def unpack(text: str) -> pa.Table:
+    """The inverse of `pack`."""
+    return pa.ipc.open_stream(base64.b64decode(text)).read_all()
 
 
 def _serve() -> None:
@@ -122,11 +140,8 @@ def _answer(request: dict[str, Any]) -> Any:
         task = PassTask.from_json(request["task"])
         _runner = BatchRunner(task, read_inputs(task))
         return None
-    tables = list(_runner.tables([request["offset"]]))
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, tables[0].schema) as writer:
-        writer.write_table(tables[0])
-    return base64.b64encode(sink.getvalue()).decode()
+    (table,) = _runner.tables([request["offset"]])
+    return pack(table)
 
 
 _runner: Any = None

@@ -10,6 +10,8 @@ from thresher.pipelines.execute.guarded import run_guarded
 from thresher.pipelines.execute.task import PassResult, PassTask
 from thresher.schemas.errors import ThresherError
 
+Function = Callable[[Any], Any]
+
 
 class Executor(Protocol):
     """Runs passes and pieces of global steps."""
@@ -18,8 +20,9 @@ class Executor(Protocol):
         """Run every task; results come as they end."""
         ...
 
-    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """`fn(item)` for each item, in order (see `operators.base.Runner`)."""
+    def map(self, fn: Function, items: Iterable[Any], rescue: Function | None = None) -> Iterator[Any]:
+        """`fn(item)` for each item, in order (see `operators.base.Runner`); `rescue(item)` where the
+        process of that one died."""
         ...
 
     def close(self) -> None:
@@ -45,7 +48,7 @@ class LocalExecutor:
             except ChildDied:
                 yield run_guarded(task)
 
-    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    def map(self, fn: Function, items: Iterable[Any], rescue: Function | None = None) -> Iterator[Any]:
         for item in items:
             if not _importable(fn):
                 yield fn(item)
@@ -53,9 +56,11 @@ class LocalExecutor:
             try:
                 yield self._child.run(fn, item)
             except ChildDied as death:
-                raise ThresherError(
-                    f"a process of this step was {death}", mend="Run the same command again"
-                ) from death
+                if rescue is None:
+                    raise ThresherError(
+                        f"a process of this step was {death}", mend="Run the same command again"
+                    ) from death
+                yield rescue(item)
 
     def close(self) -> None:
         self._child.close()
@@ -67,12 +72,12 @@ class LocalExecutor:
 class InProcess:
     """No process at all, for steps over small tables that open no media."""
 
-    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    def map(self, fn: Function, items: Iterable[Any]) -> Iterator[Any]:
         for item in items:
             yield fn(item)
 
 
-def _importable(fn: Callable[[Any], Any]) -> bool:
+def _importable(fn: Function) -> bool:
     """False for functions of a module that a fresh process cannot import (a notebook's, a test's)."""
     target = getattr(fn, "func", fn)
     module = getattr(target, "__module__", "__main__")

@@ -4,24 +4,40 @@ A record that kills the child twice fails with `killed_worker`; one that runs ou
 with `timeout`. The child goes on with the next record.
 """
 
-import base64
 import dataclasses
 import signal
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from thresher.operators.base import Failure
 from thresher.pipelines.execute.batches import state_columns
-from thresher.pipelines.execute.child import Child, ChildDied
+from thresher.pipelines.execute.child import Child, ChildDied, unpack
 from thresher.pipelines.execute.task import PassResult, PassTask, StopFlag
 from thresher.pipelines.store.files import FileInfo
 from thresher.pipelines.store.fragments import FAILED, NOT_COMPUTED, write_fragment
 from thresher.schemas import Reason
 
 DEATHS = 2
+
+
+def attempt(do: Callable[[], Any], cpu_s: float, wall_s: float) -> Any:
+    """`do()`, which asks a child; a Failure if that ran out of time, or was killed twice."""
+    for _ in range(DEATHS):
+        try:
+            return do()
+        except ChildDied as died:
+            death = died
+            if death.signal == signal.SIGPROF:
+                return Failure(Reason.TIMEOUT, f"not done within {cpu_s:g} s of processor time")
+            if death.signal == signal.SIGALRM:
+                return Failure(Reason.TIMEOUT, f"not done within {wall_s:g} s of wall time")
+    return Failure(Reason.KILLED_WORKER, f"the process that opened it was {death}, twice")
 
 
 def run_guarded(task: PassTask) -> PassResult:
@@ -34,7 +50,12 @@ def run_guarded(task: PassTask) -> PassResult:
     failed = 0
     child = Child()
     request = dataclasses.asdict(task)
-    opened = False
+
+    def compute(offset: int) -> Any:
+        if not child.running:
+            child.call({"do": "open", "task": request})
+        return child.call({"do": "record", "offset": offset})
+
     files: list[FileInfo] = []
     done = 0
     flushed = started
@@ -45,23 +66,12 @@ def run_guarded(task: PassTask) -> PassResult:
             files.append(_write(task, tables, final=False))
             done += len(tables)
             tables, flushed = [], time.monotonic()
-        deaths = 0
-        while True:
-            try:
-                if not opened:
-                    child.call({"do": "open", "task": request})
-                    opened = True
-                answer = child.call({"do": "record", "offset": offset})
-                tables.append(pa.ipc.open_stream(base64.b64decode(answer)).read_all())
-                break
-            except ChildDied as death:
-                opened = False
-                deaths += 1
-                timed_out = death.signal in (signal.SIGPROF, signal.SIGALRM)
-                if timed_out or deaths == DEATHS:
-                    tables.append(_failed_row(task, offset, needed, _failure(death, timed_out, task)))
-                    failed += 1
-                    break
+        answer = attempt(partial(compute, offset), task.cpu_s, task.wall_s)
+        if isinstance(answer, Failure):
+            tables.append(_failed_row(task, offset, needed, answer))
+            failed += 1
+        else:
+            tables.append(unpack(answer))
     child.close()
     done += len(tables)
     if tables:
@@ -73,14 +83,6 @@ def run_guarded(task: PassTask) -> PassResult:
 def _write(task: PassTask, tables: list[pa.Table], final: bool) -> FileInfo:
     table = pa.concat_tables(tables, promote_options="default")
     return write_fragment(Path(task.folder), task.part, task.part_rows, table, final)
-
-
-def _failure(death: ChildDied, timed_out: bool, task: PassTask) -> Failure:
-    if timed_out:
-        kind = "processor" if death.signal == signal.SIGPROF else "wall"
-        limit = task.cpu_s if death.signal == signal.SIGPROF else task.wall_s
-        return Failure(Reason.TIMEOUT, f"not done within {limit:g} s of {kind} time")
-    return Failure(Reason.KILLED_WORKER, f"the decoding process was {death}, twice")
 
 
 def _failed_row(

@@ -15,14 +15,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from thresher.operators.ingest import Listing, Source, list_source, scan
-from thresher.pipelines.store.catalog import Catalog, stored_schema
+from thresher.operators.base import Failure
+from thresher.operators.ingest import Listing, Problems, Source, describe, fail, list_source, scan
+from thresher.pipelines.execute.batches import clear_timers, set_timers
+from thresher.pipelines.execute.child import Child, pack, unpack
+from thresher.pipelines.execute.guarded import attempt
+from thresher.pipelines.store.catalog import Catalog
 from thresher.pipelines.store.files import write_bytes
+from thresher.schemas.errors import ThresherError
 from thresher.schemas.ids import id_halves
 from thresher.schemas.sidecar import dumps
 from thresher.schemas.uris import split_fragment
 
-UNIT = ["unit", "mtime_ns", "etag"]
 FOLDER_SLICE = 4096
 """Folder files that one scanning task enters."""
 
@@ -45,6 +49,18 @@ class Presence:
     """bool: the listing still shows the file, unchanged."""
 
 
+@dataclass(frozen=True)
+class Scan:
+    """How the units of one source are scanned; goes to the workers."""
+
+    source: Source
+    spool: str
+    scratch: str
+    cpu_s: float
+    wall_s: float
+    """Time that may pass without a record entered."""
+
+
 def list_sources(sources: Sequence[Source]) -> list[Listed]:
     """List every source of a table.
 
@@ -63,33 +79,88 @@ def _marked(listing: Listing, mapping: Mapping[Any, str]) -> Listing:
 
 
 def known_units(catalog: Catalog) -> pa.Table:
-    """(source, unit, mtime_ns, etag, size, id, version) of every catalog row, in catalog order."""
-    columns = ["source", *UNIT, "size", "id", "version"]
-    schema = stored_schema("image")
-    empty = pa.schema([schema.field(c) for c in columns]).empty_table()
-    tables = [catalog.read(p, columns) for p in range(len(catalog.rows))]
-    return pa.concat_tables([empty, *tables], promote_options="permissive")
+    """(id, version, file) of every catalog row, in catalog order. `file` names the file that holds the
+    row and its state; as a dictionary, so that the rows of a container take four bytes each."""
+    parts = [_known(catalog, part) for part in range(len(catalog.rows))]
+    return pa.concat_tables([KNOWN.empty_table(), *parts]).unify_dictionaries()
+
+
+KNOWN = pa.schema(
+    [("id", pa.binary(16)), ("version", pa.int32()), ("file", pa.dictionary(pa.int32(), pa.string()))]
+)
+
+
+def _known(catalog: Catalog, part: int) -> pa.Table:
+    rows = catalog.read(part, ["id", "version", "source", "unit", "mtime_ns", "etag"])
+    file = _state(rows["source"], rows["unit"], rows).dictionary_encode()
+    return pa.table([rows["id"], rows["version"], file], schema=KNOWN)
+
+
+def _state(source: Any, uri: pa.ChunkedArray, rows: pa.Table) -> pa.ChunkedArray:
+    """One text for a file in one state."""
+    time, etag = (pc.fill_null(rows[name].cast(pa.string()), "") for name in ("mtime_ns", "etag"))
+    return pc.binary_join_element_wise(source, uri, time, etag, "\x00")
 
 
 def new_units(listed: Listed, known: pa.Table) -> pa.Table:
     """The units of a listing that the catalog does not hold in this state."""
     units = listed.listing.units
-    if not known.num_rows:
-        return units
-    seen = known.filter(pc.equal(known["source"], listed.source.name))
-    tokens = pc.unique(_token(seen, "unit", listed.source))
-    return units.filter(pc.invert(pc.is_in(_token(units, "uri", listed.source), tokens)))
+    return units.filter(pc.invert(pc.is_in(_shown(listed), _files(known))))
 
 
 def presence(listed: Sequence[Listed], known: pa.Table) -> Presence:
     """Which catalog rows are the newest of their id, and which still stand in the listing."""
-    present = np.zeros(known.num_rows, np.bool_)
+    files = _files(known)
+    shown = np.zeros(len(files), np.bool_)
     for one in listed:
-        mine = pc.equal(known["source"], one.source.name)
-        tokens = pc.unique(_token(one.listing.units, "uri", one.source))
-        shown = pc.is_in(_token(known, "unit", one.source), tokens)
-        present |= pc.and_(mine, shown).to_numpy()
+        shown |= pc.is_in(files, _shown(one)).to_numpy(zero_copy_only=False)
+    places = [np.zeros(0, np.int32), *(chunk.indices.to_numpy() for chunk in known["file"].chunks)]
+    present = shown[np.concatenate(places)]
     return Presence(_newest(known, present), present)
+
+
+def _shown(listed: Listed) -> pa.ChunkedArray:
+    units = listed.listing.units
+    return _state(listed.source.name, units["uri"], units)
+
+
+def _files(known: pa.Table) -> pa.Array:
+    """Each file in each state that the catalog knows, once."""
+    chunks = known["file"].chunks
+    return chunks[0].dictionary if chunks else pa.array([], pa.string())
+
+
+def empty_sources(listed: Sequence[Listed], known: pa.Table) -> list[dict[str, Any]]:
+    """A problem for each source that holds nothing to enter.
+
+    Raises ThresherError if no source does, and no record ever was: that is a slip in the recipe.
+    """
+    empty = [one for one in listed if not one.listing.units.num_rows]
+    problems = Problems()
+    for one in empty:
+        problems.add("empty_source", one.source.name, describe(one.source, one.listing))
+    if listed and not known.num_rows:
+        found = " ".join(describe(one.source, one.listing) for one in listed)
+        raise ThresherError(
+            f"no media found, nothing is exported. {found}", mend="Look at the table's `ingest`"
+        )
+    return problems.rows()
+
+
+def noted(catalog: Catalog, at: Presence) -> list[dict[str, Any]]:
+    """A problem for each live record that was entered with something left aside, such as a faulty sidecar."""
+    problems = Problems()
+    starts = catalog.starts
+    live = at.newest & at.present
+    for part, rows in enumerate(catalog.rows):
+        table = catalog.read(part, ["reason", "message"])
+        mask = pc.and_(table["message"].is_valid(), table["reason"].is_null())
+        mask = pc.and_(mask, pa.array(live[starts[part] : starts[part] + rows]))
+        if pc.any(mask).as_py():
+            keys = catalog.read(part, ["key"])["key"].filter(mask).to_pylist()
+            for key, message in zip(keys, table["message"].filter(mask).to_pylist(), strict=True):
+                problems.add("noted", key, message)
+    return problems.rows()
 
 
 def enter(
@@ -99,17 +170,21 @@ def enter(
     part_size: int | None,
     runner: Any,
     spool: Path,
+    limits: tuple[float, float],
 ) -> int:
-    """Scan new units and append their records as new parts; returns how many records entered."""
+    """Scan new units and append their records as new parts; returns how many records entered.
+
+    `limits`: processor and wall seconds that a unit may take for one record.
+    """
     scratch = catalog.folder / "scan"
     tables: list[pa.Table] = []
     for one in listed:
         units = new_units(one, known)
         if not units.num_rows:
             continue
-        slices = list(_slices(one.source, units))
-        work = partial(scan_to_file, one.source, str(spool), str(scratch))
-        files = list(runner.map(work, enumerate(slices)))
+        work = Scan(one.source, str(spool), str(scratch), *limits)
+        items = enumerate(map(pack, _slices(one.source, units)))
+        files = list(runner.map(partial(scan_to_file, work), items, partial(scan_guarded, work)))
         found = pa.concat_tables([pa.ipc.open_file(pa.memory_map(f)).read_all() for f in files])
         tables.append(_versioned(_ordered(one.source, found), known))
     catalog.append(tables, part_size, "image")
@@ -118,16 +193,55 @@ def enter(
     return sum(t.num_rows for t in tables)
 
 
-def scan_to_file(source: Source, spool: str, scratch: str, item: tuple[int, pa.Table]) -> str:
+def scan_to_file(work: Scan, item: tuple[int, str]) -> str:
     """Scan some units and write their rows to a file; returns its path."""
     number, units = item
-    rows = scan(source, units, spool)
-    rows = rows.append_column("unit", _unit_of(source, units, rows))
-    rows = rows.append_column("head", pa.array(list(map(_head, rows.to_pylist())), pa.uint64()))
+    return _write(work, number, _scan(work, unpack(units)))
+
+
+def scan_guarded(work: Scan, item: tuple[int, str]) -> str:
+    """As `scan_to_file`, whose process died: unit by unit in a child. A unit that kills the child twice,
+    or runs out of time, is a failed row."""
+    number, units = item
+    all_units, tables, child = unpack(units), [], Child()
+    for place in range(all_units.num_rows):
+        unit = all_units.slice(place, 1)
+        ask = partial(child.run, partial(scan_packed, work), pack(unit))
+        answer = attempt(ask, work.cpu_s, work.wall_s)
+        if isinstance(answer, Failure):
+            message = f"{answer.message}; it is tried again when the file changes"
+            tables.append(_stored(work.source, unit, fail(work.source, unit, answer.reason, message)))
+        else:
+            tables.append(unpack(answer))
+    child.close()
+    return _write(work, number, pa.concat_tables(tables))
+
+
+def scan_packed(work: Scan, unit: str) -> str:
+    """The rows of a unit, as an answer of a child."""
+    return pack(_scan(work, unpack(unit)))
+
+
+def _scan(work: Scan, units: pa.Table) -> pa.Table:
+    restart = partial(set_timers, work.cpu_s, work.wall_s)
+    restart()
+    try:
+        rows = scan(work.source, units, work.spool, restart)
+    finally:
+        clear_timers()
+    return _stored(work.source, units, rows)
+
+
+def _stored(source: Source, units: pa.Table, rows: pa.Table) -> pa.Table:
+    rows = rows.append_column("unit", _unit_of(units, rows))
+    return rows.append_column("head", pa.array(list(map(_head, rows.to_pylist())), pa.uint64()))
+
+
+def _write(work: Scan, number: int, rows: pa.Table) -> str:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, rows.schema) as writer:
         writer.write_table(rows)
-    path = Path(scratch) / f"{source.name}-{number:06d}.arrow"
+    path = Path(work.scratch) / f"{work.source.name}-{number:06d}.arrow"
     write_bytes(path, sink.getvalue())
     return str(path)
 
@@ -140,7 +254,7 @@ def _head(row: dict[str, Any]) -> int:
     return int.from_bytes(hashlib.blake2b(dumps(shown).encode(), digest_size=8).digest(), "big")
 
 
-def _unit_of(source: Source, units: pa.Table, rows: pa.Table) -> pa.Array:
+def _unit_of(units: pa.Table, rows: pa.Table) -> pa.Array:
     if units.num_rows == 1:
         return pa.array([units["uri"][0].as_py()] * rows.num_rows, pa.string())
     media = rows["media"].to_pylist()
@@ -170,13 +284,6 @@ def _versioned(rows: pa.Table, known: pa.Table) -> pa.Table:
     version = pc.add(before, 1).cast(pa.int32())
     field = rows.schema.field("version")
     return rows.set_column(rows.schema.get_field_index("version"), field, version)
-
-
-def _token(table: pa.Table, uri: str, source: Source) -> pa.ChunkedArray:
-    """One text for a file in one state: uri, time, etag; and size, where a file is one record."""
-    columns = [uri, "mtime_ns", "etag"] + (["size"] if source.kind == "folder" else [])
-    parts = [pc.fill_null(table[c].cast(pa.string()), "") for c in columns]
-    return pc.binary_join_element_wise(*parts, "\x00")
 
 
 def _newest(known: pa.Table, present: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Ray execution: tasks over parts, a bounded number in flight, results as they end."""
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -61,28 +62,37 @@ class RayExecutor:
                         ) from None
                     flight[(guarded if is_guarded else plain).remote(task)] = task, is_guarded, lost
 
-    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """`fn(item)` for each item, in order; work lost with a node is sent again."""
+    def map(
+        self,
+        fn: Callable[[Any], Any],
+        items: Iterable[Any],
+        rescue: Callable[[Any], Any] | None = None,
+    ) -> Iterator[Any]:
+        """`fn(item)` for each item, in order; work lost with a node is sent again. With `rescue`, work
+        whose worker died goes there instead."""
         ray = self._ray()
-        remote = ray.remote(num_cpus=1, max_retries=LOST_TRIES)(_call)
+        again = ray.remote(num_cpus=1, max_retries=LOST_TRIES)(_call)
+        first = ray.remote(num_cpus=1, max_retries=0)(_call) if rescue else again
         queue = iter(items)
-        flight: deque[Any] = deque()
+        flight: deque[tuple[Any, Any, bool]] = deque()
         while True:
-            while len(flight) < self._workers * WINDOW:
-                try:
-                    flight.append(remote.remote(fn, next(queue)))
-                except StopIteration:
-                    break
+            for item in itertools.islice(queue, self._workers * WINDOW - len(flight)):
+                flight.append((first.remote(fn, item), item, rescue is not None))
             if not flight:
                 return
+            ref, item, rescuable = flight.popleft()
             try:
-                yield ray.get(flight.popleft())
+                answer = ray.get(ref)
             except ray.exceptions.RayTaskError as error:
                 raise _cause(error) from None
             except ray.exceptions.RayError as error:
-                raise ThresherError(
-                    f"a worker was lost: {type(error).__name__}", mend="Run the same command again"
-                ) from error
+                if not rescuable:
+                    raise ThresherError(
+                        f"a worker was lost: {type(error).__name__}", mend="Run the same command again"
+                    ) from error
+                flight.appendleft((again.remote(rescue, item), item, False))
+            else:
+                yield answer
 
     def close(self) -> None:
         """Shut Ray down and remove the session folder that this start left."""

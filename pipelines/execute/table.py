@@ -91,12 +91,17 @@ class TableRun:
                 runner = self.run.runner(new)
                 self.spool.mkdir(parents=True, exist_ok=True)
                 size = self.run.loaded.recipe.part_size
-                entered = ingesting.enter(self.catalog, listed, known, size, runner, self.spool)
+                profile = self.run.profile
+                limits = profile.record_cpu_s, profile.record_wall_s
+                entered = ingesting.enter(self.catalog, listed, known, size, runner, self.spool, limits)
                 step.advance(new)
             self.computed.append(("ingest", entered))
             known = ingesting.known_units(self.catalog)
         self.store.check(self.catalog.rows)
-        self._start(known, ingesting.presence(listed, known))
+        presence = ingesting.presence(listed, known)
+        self.problems += ingesting.empty_sources(listed, known)
+        self.problems += ingesting.noted(self.catalog, presence)
+        self._start(known, presence)
 
     def _start(self, known: pa.Table, presence: ingesting.Presence) -> None:
         self.presence = presence

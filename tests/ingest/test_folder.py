@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from thresher.operators.ingest import UNITS, IngestParams, list_source, resolve, scan, units
+from thresher.operators.ingest import UNITS, IngestParams, list_source, resolve, rows, scan, units
 from thresher.operators.views.opener import Opener
 from thresher.schemas.ids import record_id
 from thresher.schemas.records import records
@@ -47,11 +47,15 @@ def test_images_and_their_sidecars(tmp_path, ingest, jpeg):
         put(pool / "two.txt", b"both"),
         put(pool / "two.caption", b"2"),
     )
+    put(pool / "told.jpg"), put(pool / "told.json", b'{"caption": null, "text": "from the JSON", "n": 1}')
     put(pool / "big.gif"), put(pool / "big.txt", b"w" * (5 << 20))
     put(pool / "alone.txt"), put(pool / "notes.pdf"), put(pool / "sub/x.pdf"), put(pool / "README")
     found = ingest(folder="pool", name="mine", licence="CC-BY-4.0")
     good = found.good()
-    assert set(good) == {"a.JPG", "sub/b.png", "two.webp", "two.jpg", "big.gif"} and found.failed() == {}
+    assert (
+        set(good) == {"a.JPG", "sub/b.png", "two.webp", "two.jpg", "big.gif", "told.jpg"}
+        and found.failed() == {}
+    )
     a, b = good["a.JPG"], good["sub/b.png"]
     assert (a["text"], a["meta"], a["message"], a["size"]) == ("a hill\n", '{"by": "me"}', None, len(jpeg(1)))
     assert a["media"] == [{"role": "image", "uri": "a.JPG", "offset": None, "length": None, "format": "jpg"}]
@@ -59,6 +63,7 @@ def test_images_and_their_sidecars(tmp_path, ingest, jpeg):
     assert a["mtime_ns"] == os.stat(pool / "a.JPG").st_mtime_ns
     assert b["text"] == "b �" and b["meta"] is None and "b.json is not valid JSON" in b["message"]
     assert good["two.webp"]["text"] == good["two.jpg"]["text"] == "both"
+    assert good["told.jpg"]["text"] == "from the JSON" and json.loads(good["told.jpg"]["meta"])["n"] == 1
     assert good["big.gif"]["text"] is None and "more than" in good["big.gif"]["message"]
     assert found.read("a.JPG") == jpeg(1)
     counts = {p["path"]: p["count"] for p in found.listing.problems}
@@ -175,7 +180,7 @@ def test_a_listing_depends_on_the_files_alone(tmp_path_factory, names, seed, chu
     for path in paths:
         os.utime(one / path, ns=(5, 7)), os.utime(two / path, ns=(5, 7))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(units, "CHUNK", chunk)
+        patch.setattr(rows, "CHUNK", chunk)
         grown = listed(one)
     assert grown == listed(two)
     assert before <= {(uri, size) for uri, size, _ in grown}
@@ -191,7 +196,7 @@ def test_a_changed_sidecar_changes_the_unit(tmp_path):
     before = listed(tmp_path)
     put(tmp_path / "a.txt", b"three")
     after = listed(tmp_path)
-    assert before[0] != after[0] and before[1] == after[1] and before[1][2] == ""
+    assert before[0] != after[0] and before[1] == after[1] and before[1][2] == "1+0+0"
 
 
 def test_slices_of_units_give_the_same_rows(tmp_path, ingest):
