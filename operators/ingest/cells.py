@@ -1,7 +1,7 @@
 """Scan Parquet files: one record for each row. The column of image bytes is never read here."""
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from thresher.operators.ingest.cell_values import json_ready, json_type, raw
+from thresher.operators.ingest.cell_values import is_text, json_form, json_ready, raw
 from thresher.operators.ingest.files import IMAGE_SUFFIXES, Root, extension, printable
 from thresher.operators.ingest.rows import Rows, Unit
 from thresher.operators.ingest.sidecars import Sidecars, decode_text
@@ -50,25 +50,16 @@ def scan_table(root: Root, source: Source, unit: Unit, rows: Rows) -> None:
             if isinstance(layout, str):
                 rows.fail(unit, unit.path, Reason.NOT_MEDIA, f"{unit.uri}: {layout}")
                 return
-            first = 0
+            cells, first = _Cells(root, unit, file, layout, rows), 0
             for group in range(file.num_row_groups):
-                count = file.metadata.row_group(group).num_rows
-                _scan_group(file, group, first, count, _Cells(root, unit, layout, rows))
-                first += count
+                first += cells.enter_group(group, first)
     except FileNotFoundError:
         rows.fail(unit, unit.path, Reason.MISSING_SOURCE, f"{unit.uri} has vanished")
-    except pa.ArrowException as error:
-        rows.fail(unit, unit.path, Reason.CORRUPT, f"{unit.uri} is no Parquet file: {error}")
-    except OSError as error:
-        _fail_unreadable(unit, rows, error)
-
-
-def _fail_unreadable(unit: Unit, rows: Rows, error: OSError) -> None:
-    """Arrow reports damaged files as OSError without a number; the system's errors have one."""
-    if error.errno is None:
-        rows.fail(unit, unit.path, Reason.CORRUPT, f"{unit.uri} is damaged: {error}")
-    else:
-        rows.fail(unit, unit.path, Reason.UNREADABLE, f"{unit.uri}: {error.strerror or error}")
+    except (pa.ArrowException, OSError) as error:
+        # Arrow reports damaged files as OSError without a number; the system's errors have one.
+        number = getattr(error, "errno", None)
+        reason = Reason.CORRUPT if number is None else Reason.UNREADABLE
+        rows.fail(unit, unit.path, reason, f"{unit.uri} cannot be read as Parquet: {error}")
 
 
 def find_layout(schema: pa.Schema, mapped: Mapping[Any, str]) -> Layout | str:
@@ -76,144 +67,130 @@ def find_layout(schema: pa.Schema, mapped: Mapping[Any, str]) -> Layout | str:
     for role, name in mapped.items():
         if name not in schema.names:
             return f"there is no column {name!r} for {role}; the columns are {', '.join(schema.names)}"
-    image = mapped.get("image") or _image_column(schema)
+    image = (
+        mapped.get("image")
+        or _first(schema, IMAGE_NAMES, _holds_bytes)
+        or next((field.name for field in schema if _holds_bytes(field.type)), None)
+        or _first(schema, PATH_NAMES, is_text)
+    )
     if image is None:
         hint = "Name it in the recipe: columns: {image: NAME}"
         return f"no column of image bytes or paths among {', '.join(schema.names)}. {hint}"
     dtype = schema.field(image).type
-    if not (_holds_bytes(dtype) or _is_text(dtype)):
+    if not (_holds_bytes(dtype) or is_text(dtype)):
         return f"column {image!r} is {dtype}, neither bytes, {{bytes, path}} nor a path"
-    key = mapped.get("key") or _first(schema, KEY_NAMES, lambda t: _is_text(t) or pa.types.is_integer(t))
-    text = mapped.get("text") or _first(schema, TEXT_NAMES, _is_text, but=image)
+    path = image if is_text(dtype) else None
+    if pa.types.is_struct(dtype) and "path" in dtype.names and is_text(dtype.field("path").type):
+        path = f"{image}.path"
+    key = mapped.get("key") or _first(schema, KEY_NAMES, lambda t: is_text(t) or pa.types.is_integer(t))
+    text = mapped.get("text") or _first(schema, TEXT_NAMES, lambda t: is_text(t), but=image)
     meta = mapped.get("meta")
     used = {image, key, text, meta}
-    rest = () if meta else tuple(f.name for f in schema if f.name not in used and json_type(f.type))
-    return Layout(image, _holds_bytes(dtype), _path_leaf(image, dtype), key, text, meta, rest)
+    rest = () if meta else tuple(f.name for f in schema if f.name not in used and json_form(f.type))
+    return Layout(image, _holds_bytes(dtype), path, key, text, meta, rest)
 
 
-def _image_column(schema: pa.Schema) -> str | None:
-    named = _first(schema, IMAGE_NAMES, _holds_bytes)
-    if named is None:
-        named = next((f.name for f in schema if _holds_bytes(f.type)), None)
-    return named or _first(schema, PATH_NAMES, _is_text)
-
-
-def _first(schema: pa.Schema, names: Sequence[str], fits: Any, but: str | None = None) -> str | None:
+def _first(
+    schema: pa.Schema, names: Sequence[str], fits: Callable[[pa.DataType], bool], but: str | None = None
+) -> str | None:
     known = {f.name.lower(): f.name for f in reversed(list(schema)) if fits(f.type) and f.name != but}
     return next((known[name] for name in names if name in known), None)
 
 
 def _holds_bytes(dtype: pa.DataType) -> bool:
     if pa.types.is_struct(dtype):
-        return dtype.get_field_index("bytes") >= 0 and _holds_bytes(dtype.field("bytes").type)
+        return "bytes" in dtype.names and _holds_bytes(dtype.field("bytes").type)
     return pa.types.is_binary(dtype) or pa.types.is_large_binary(dtype)
-
-
-def _is_text(dtype: pa.DataType) -> bool:
-    return pa.types.is_string(dtype) or pa.types.is_large_string(dtype)
-
-
-def _path_leaf(image: str, dtype: pa.DataType) -> str | None:
-    if not pa.types.is_struct(dtype):
-        return image if _is_text(dtype) else None
-    at = dtype.get_field_index("path")
-    return f"{image}.path" if at >= 0 and _is_text(dtype.field(at).type) else None
-
-
-def _scan_group(file: pq.ParquetFile, group: int, first: int, count: int, cells: "_Cells") -> None:
-    layout = cells.layout
-    wanted = (layout.path, layout.key, layout.text, layout.meta, *layout.rest)
-    asked = {name for name in wanted if name is not None}
-    done = 0
-    try:
-        absent = _absent_bytes(file, group, layout)
-        if not asked:
-            cells.enter(first, {}, count, absent)
-            return
-        batches = file.iter_batches(BATCH, row_groups=[group], columns=sorted(asked), use_threads=False)
-        for batch in batches:
-            columns = {name: batch.column(i) for i, name in enumerate(batch.schema.names)}
-            cells.enter(first + done, columns, batch.num_rows, absent[done : done + batch.num_rows])
-            done += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
-        cells.lost(first + done, first + count, error)
-
-
-def _absent_bytes(file: pq.ParquetFile, group: int, layout: Layout) -> Sequence[bool]:
-    """For each row of a `{bytes, path}` column whether only the path is there. The statistics of the
-    row group tell; only a mixed one, or one without statistics, is read."""
-    meta = file.metadata.row_group(group)
-    leaf = f"{layout.image}.bytes"
-    if not layout.bytes or layout.path is None:
-        return [not layout.bytes] * meta.num_rows
-    chunk = next(c for c in map(meta.column, range(meta.num_columns)) if c.path_in_schema == leaf)
-    nulls = chunk.statistics.null_count if chunk.statistics and chunk.statistics.has_null_count else None
-    if nulls in (0, meta.num_rows):
-        return [nulls != 0] * meta.num_rows
-    found: list[bool] = []
-    for batch in file.iter_batches(256, row_groups=[group], columns=[leaf], use_threads=False):
-        found += batch.column(0).field("bytes").is_null().to_pylist()
-    return found
 
 
 class _Cells:
     """Rows of one file on their way into the catalog."""
 
-    def __init__(self, root: Root, unit: Unit, layout: Layout, rows: Rows) -> None:
-        self._root, self._unit, self.layout, self._rows = root, unit, layout, rows
+    def __init__(self, root: Root, unit: Unit, file: pq.ParquetFile, layout: Layout, rows: Rows) -> None:
+        self._root, self._unit, self._file, self._layout, self._rows = root, unit, file, layout, rows
+        wanted = {layout.path, layout.key, layout.text, layout.meta, *layout.rest} - {None}
+        self._wanted = sorted(name for name in wanted if name)
 
-    def enter(self, first: int, columns: dict[str, pa.Array], count: int, absent: Sequence[bool]) -> None:
-        """Enter `count` rows from row number `first` on."""
-        layout = self.layout
-        paths = _column(columns, layout.path, count)
-        keys, texts, metas = (_column(columns, n, count) for n in (layout.key, layout.text, layout.meta))
+    def enter_group(self, group: int, first: int) -> int:
+        """Enter a row group, whose first row has the number `first`; returns its rows. One failed row
+        stands for those that cannot be read."""
+        count: int = self._file.metadata.row_group(group).num_rows
+        done = 0
+        try:
+            absent = self._absent_bytes(group)
+            if not self._wanted:
+                self._enter(first, {}, absent)
+                return count
+            for batch in self._batches(group, self._wanted, BATCH):
+                columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+                self._enter(first + done, columns, absent[done : done + batch.num_rows])
+                done += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            message = f"{self._unit.uri}: rows {first + done} to {first + count - 1} cannot be read: {error}"
+            key = self._unit.path + b"#rows=%d-%d" % (first + done, first + count - 1)
+            self._rows.fail(self._unit, key, Reason.CORRUPT, message)
+        return count
+
+    def _batches(self, group: int, columns: list[str], size: int) -> Any:
+        return self._file.iter_batches(size, row_groups=[group], columns=columns, use_threads=False)
+
+    def _absent_bytes(self, group: int) -> Sequence[bool]:
+        """For each row of a `{bytes, path}` column whether only the path is there. The statistics of the
+        row group tell; only a mixed one, or one without statistics, is read."""
+        meta, layout = self._file.metadata.row_group(group), self._layout
+        if not layout.bytes or layout.path is None:
+            return [not layout.bytes] * meta.num_rows
+        leaf = f"{layout.image}.bytes"
+        chunk = next(c for c in map(meta.column, range(meta.num_columns)) if c.path_in_schema == leaf)
+        nulls = chunk.statistics.null_count if chunk.statistics and chunk.statistics.has_null_count else None
+        if nulls in (0, meta.num_rows):
+            return [nulls != 0] * meta.num_rows
+        found: list[bool] = []
+        for batch in self._batches(group, [leaf], 256):
+            found += batch.column(0).field("bytes").is_null().to_pylist()
+            self._rows.alive()
+        return found
+
+    def _enter(self, first: int, columns: dict[str, pa.Array], absent: Sequence[bool]) -> None:
+        """Enter rows from row number `first` on."""
+        layout, unit = self._layout, self._unit
+        names = (layout.path, layout.key, layout.text, layout.meta)
+        paths, keys, texts, metas = (_column(columns, name, len(absent)) for name in names)
         rest = {name: json_ready(columns[name]) for name in layout.rest}
-        for i in range(count):
-            key = self._unit.path + b"#" + (b"%d" % (first + i) if keys[i] is None else keys[i])
-            found = Sidecars()
-            found.text = None if texts[i] is None else decode_text(texts[i])
+        for i, only_path in enumerate(absent):
+            key = unit.path + b"#" + (b"%d" % (first + i) if keys[i] is None else keys[i])
+            found = Sidecars(None if texts[i] is None else decode_text(texts[i]))
             if layout.meta and metas[i] is not None:
                 found.offer("json", f"column {layout.meta!r}", metas[i])
             elif rest:
                 found.meta = dumps({name: values[i] for name, values in rest.items()})
-            if absent[i] and paths[i] is not None:
-                self._enter_path(key, paths[i], found)
-            else:
-                self._rows.add(self._unit, key, [self._cell(first + i, paths[i])], **found.fields())
-
-    def lost(self, first: int, end: int, error: Exception) -> None:
-        """One failed row for the rows that cannot be read."""
-        message = f"{self._unit.uri}: rows {first} to {end - 1} cannot be read: {error}"
-        key = self._unit.path + b"#rows=%d-%d" % (first, end - 1)
-        self._rows.fail(self._unit, key, Reason.CORRUPT, message)
+            medium = self._cell(first + i, paths[i])
+            if only_path and paths[i] is not None:
+                inside = self._inside(paths[i])
+                if inside is None:
+                    message = f"{printable(paths[i])!r} lies outside the source's root {self._root.path}"
+                    self._rows.fail(unit, key, Reason.UNSAFE_MEMBER, message)
+                    continue
+                medium = Media("image", quote_path(inside), None, None, extension(inside))
+            self._rows.add(unit, key, [medium], **found.fields())
 
     def _cell(self, row: int, path: bytes | None) -> Media:
-        uri = f"{self._unit.uri}#row={row}&column={quote(self.layout.image, safe='')}"
-        hint = extension(path) if path else self.layout.image.lower()
+        uri = f"{self._unit.uri}#row={row}&column={quote(self._layout.image, safe='')}"
+        hint = extension(path) if path else self._layout.image.lower()
         return Media("image", uri, None, None, hint if hint in IMAGE_SUFFIXES else "")
-
-    def _enter_path(self, key: bytes, path: bytes, found: Sidecars) -> None:
-        inside = self._inside(path)
-        if inside is None:
-            message = f"{printable(path)!r} lies outside the source's root {self._root.path}"
-            self._rows.fail(self._unit, key, Reason.UNSAFE_MEMBER, message)
-            return
-        medium = Media("image", quote_path(inside), None, None, extension(inside))
-        self._rows.add(self._unit, key, [medium], **found.fields())
 
     def _inside(self, path: bytes) -> bytes | None:
         """`path`, relative to the file's folder or below the root's address, relative to the root."""
         full = self._root.join(b"").rstrip(b"/") + b"/"
         address = self._root.fs.unstrip_protocol(self._root.path).encode().rstrip(b"/") + b"/"
-        for start in (full, address):
-            if path.startswith(start):
-                path = b"/" + path[len(start) :]
-                break
+        start = next((start for start in (full, address) if path.startswith(start)), None)
+        if start is not None:
+            path = path[len(start) :]
+        elif path.startswith(b"/") or b"://" in path:
+            return None
         else:
-            if path.startswith(b"/") or b"://" in path:
-                return None
-            path = b"/" + posixpath.join(posixpath.dirname(self._unit.path), path)
-        relative = posixpath.normpath(path[1:])
+            path = posixpath.join(posixpath.dirname(self._unit.path), path)
+        relative = posixpath.normpath(path)
         return None if relative.startswith((b"../", b"/")) or relative in (b"..", b".") else relative
 
 

@@ -10,8 +10,6 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from thresher.schemas.uris import split_fragment, unquote_path
-
 IMAGE_SUFFIXES = frozenset(
     "jpg jpeg jpe jfif png webp gif bmp dib tif tiff avif heic heif jxl".split()  # noqa: SIM905
 )
@@ -45,10 +43,6 @@ class Root:
         if self.local:
             return open(self.join(path), "rb")
         return cast(BinaryIO, self.fs.open(os.fsdecode(self.join(path)), "rb"))
-
-    def open_uri(self, uri: str) -> BinaryIO:
-        """The container behind a media uri. Raises OSError."""
-        return self.open(unquote_path(split_fragment(uri)[0]))
 
     def is_folder(self, path: bytes) -> bool:
         """True for a folder; an object store has one where an object's name goes on."""

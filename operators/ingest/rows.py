@@ -64,50 +64,35 @@ class Rows:
     def __init__(self, source: Source, alive: Callable[[], None] = lambda: None) -> None:
         """`alive` is called as often as something has been read, so that its caller can tell a hang."""
         self.alive = alive
-        self._source = source
+        self._source, params = source, source.params
+        self._same = {"kind": "image", "source": source.name, "parents": [], "version": 0}
+        self._same |= {"synthetic": params.synthetic, "licence": params.licence}
         self._used: set[bytes] = set()
         self._rows = Chunks(SCHEMA)
 
     def add(
-        self,
-        unit: Unit,
-        key: bytes,
-        media: Sequence[Media] = (),
-        *,
-        size: int | None = None,
-        text: str | None = None,
-        meta: str | None = None,
-        notes: Sequence[str] = (),
-        reason: Reason | None = None,
+        self, unit: Unit, key: bytes, media: Sequence[Media] = (), notes: Sequence[str] = (), **more: Any
     ) -> None:
-        """One record, or a failure if `reason` is set. `size` in bytes of the medium."""
+        """One record; `more` holds its `text`, `meta` and `size` in bytes, or a `reason` why it failed."""
         unique = self._unique(key)
         if unique != key:
             note = f"the key {printable(key)!r} occurs again: entered as {printable(unique)!r}"
             notes = [*notes, note]
         self._rows.add(
             id=record_id(self._source.name, unique),
-            kind="image",
-            source=self._source.name,
             key=printable(unique),
             media=[medium._asdict() for medium in media],
-            parents=[],
-            synthetic=self._source.params.synthetic,
-            licence=self._source.params.licence,
-            text=text,
-            meta=meta,
-            version=0,
-            size=size,
             mtime_ns=unit.mtime_ns,
             etag=unit.etag,
-            reason=reason and str(reason),
             message="; ".join(notes) or None,
+            **self._same,
+            **more,
         )
         self.alive()
 
     def fail(self, unit: Unit, key: bytes, reason: Reason, message: str) -> None:
         """A row for something that could not be entered."""
-        self.add(unit, key, reason=reason, notes=[message])
+        self.add(unit, key, notes=[message], reason=str(reason))
 
     def table(self) -> pa.Table:
         """The rows as `catalog_schema("image")`, version 0."""

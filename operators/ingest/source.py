@@ -2,18 +2,21 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
 from thresher.operators.base import Params
 from thresher.operators.ingest.files import Root
 from thresher.schemas.errors import FieldError, nearest
+from thresher.schemas.uris import unquote_path
 
 Kind = Literal["folder", "shards", "parquet"]
 MAX_RANGE = 1_000_000
@@ -78,17 +81,21 @@ def resolve(params: IngestParams, base: Path) -> Source:
     places: list[str] = []
     folders: list[str] = []
     for i, text in enumerate(wanted):
-        path: tuple[str | int, ...] = (kind,) if isinstance(given, str) else (kind, i)
-        found = [_absolute(p, base) for p in _expand(text, base, path)]
+        try:
+            found = [_absolute(place, base) for place in _expand(text, base)]
+            folders += _folders(found, kind)
+        except FieldError as error:
+            path = (kind,) if isinstance(given, str) else (kind, i)
+            raise FieldError(error.what, path, error.mend) from error
         places += found
-        folders += _folders(found, kind, path)
     if len(set(folders)) > 1 and isinstance(given, list):
         raise FieldError(
             "the listed shards are in different folders, so that a longer list would change every id",
             (kind,),
             "Give each folder an entry of its own under `ingest`, with a `name`",
         )
-    root = _common(folders)
+    parts = [folder.split("/") for folder in folders]
+    root = "/".join(os.path.commonprefix(parts)) or "/"  # noqa: RUF071 - part by part
     name = params.name or os.path.basename(root.rstrip("/"))
     if not name:
         raise FieldError(f"the root {root!r} gives the source no name", (kind,), "Add `name: ...`")
@@ -105,59 +112,52 @@ def _absolute(place: str, base: Path) -> str:
     return os.path.abspath(os.path.join(base, os.path.expanduser(place)))
 
 
-def _expand(place: str, base: Path, path: tuple[str | int, ...]) -> list[str]:
+def _expand(place: str, base: Path) -> list[str]:
     """Brace ranges and alternatives written out, unless a file has just that name."""
-    if "{" not in place or ("://" not in place and os.path.exists(_absolute(place, base))):
-        return [place]
     found = [place]
-    while match := _BRACES.search(found[0]):
-        count = len(_choices(match, path))
-        if count * len(found) > MAX_RANGE:
-            raise FieldError(f"{place!r} names more than {MAX_RANGE:,} files", path, "Shorten the range")
-        found = [filled for p in found for filled in _fill(p, path)]
+    if "://" not in place and os.path.exists(_absolute(place, base)):
+        return found
+    while _BRACES.search(found[0]):
+        found = list(islice((filled for p in found for filled in _fill(p)), MAX_RANGE + 1))
+        if len(found) > MAX_RANGE:
+            raise FieldError(f"{place!r} names more than {MAX_RANGE:,} files", mend="Shorten the range")
     return found
 
 
-def _fill(place: str, path: tuple[str | int, ...]) -> Iterator[str]:
+def _fill(place: str) -> Iterator[str]:
     """`place` with each choice of its first braces."""
     match = _BRACES.search(place)
     assert match is not None
-    for choice in _choices(match, path):
-        text = choice if isinstance(choice, str) else f"{choice:0{len(match[1])}d}"
-        yield place[: match.start()] + text + place[match.end() :]
+    first, last, words = match.groups()
+    if words is None and int(last) < int(first):
+        raise FieldError(f"the range {match[0]} is empty", mend="Write the smaller end first")
+    numbers = (f"{n:0{len(first)}d}" for n in range(int(first), int(last) + 1)) if words is None else ()
+    for choice in words.split(",") if words is not None else numbers:
+        yield place[: match.start()] + choice + place[match.end() :]
 
 
-def _choices(match: re.Match[str], path: tuple[str | int, ...]) -> Sequence[int | str]:
-    if match[3] is not None:
-        return match[3].split(",")
-    numbers = range(int(match[1]), int(match[2]) + 1)
-    if not numbers:
-        raise FieldError(f"the range {match[0]} is empty", path, "Write the smaller end first")
-    return numbers
-
-
-def _folders(places: list[str], kind: Kind, path: tuple[str | int, ...]) -> list[str]:
+def _folders(places: list[str], kind: Kind) -> list[str]:
     """The folder that holds each of `places` (alike but for braces), or that it is."""
-    first = _open(places[0], path)
+    first = _open(places[0])
     if first.is_folder(b""):
         return places
     if kind == "folder" and first.exists(b""):
-        raise FieldError(f"{places[0]!r} is a file", path, "Give a folder, or use `shards:` or `parquet:`")
+        raise FieldError(f"{places[0]!r} is a file", mend="Give a folder, or use `shards:` or `parquet:`")
     globs = not first.exists(b"")
     folders = [_parent(p, globs) for p in places]
     if kind == "folder" or not any(
-        _open(f, path).match(p[len(f) :].strip("/")) for p, f in zip(places, folders, strict=True)
+        _open(f).match(p[len(f) :].strip("/")) for p, f in zip(places, folders, strict=True)
     ):
-        raise FieldError(f"{places[0]!r} does not exist", path, _hint(places[0]))
+        raise FieldError(f"{places[0]!r} does not exist", mend=_hint(places[0]))
     return folders
 
 
-def _open(place: str, path: tuple[str | int, ...]) -> Root:
+def _open(place: str) -> Root:
     try:
         return Root(place)
     except (ImportError, ValueError) as error:
         mend = "Install the package of this file system, such as thresher[s3]"
-        raise FieldError(f"{place!r} cannot be opened: {error}", path, mend) from error
+        raise FieldError(f"{place!r} cannot be opened: {error}", mend=mend) from error
 
 
 def _parent(place: str, globs: bool) -> str:
@@ -176,26 +176,15 @@ def _hint(place: str) -> str:
     return nearest(name, known) or f"{folder} holds {len(known)} other entries"
 
 
-def _common(folders: list[str]) -> str:
-    """The deepest folder that holds all of `folders`."""
-    first, *others = [folder.split("/") for folder in folders]
-    depth = len(first)
-    for parts in others:
-        same = (i for i, (a, b) in enumerate(zip(first, parts, strict=False)) if a != b)
-        depth = min(depth, next(same, len(parts)))
-    return "/".join(first[:depth]) or "/"
-
-
 def _check_columns(source: Source) -> None:
     """Mapped columns exist in the first file; a broken file is left to the scan."""
     from thresher.operators.ingest.listing import list_source
 
-    units = list_source(source).units
-    if not units.num_rows:
+    first: Any = pc.min(list_source(source).units["uri"]).as_py()
+    if first is None:
         return
-    first: Any = min(units["uri"].to_pylist())
     try:
-        with Root(source.root).open_uri(first) as file:
+        with Root(source.root).open(unquote_path(first)) as file:
             names = pq.read_schema(file).names
     except (OSError, pa.ArrowException):
         return

@@ -80,9 +80,9 @@ def _marked(listing: Listing, mapping: Mapping[Any, str]) -> Listing:
 
 def known_units(catalog: Catalog) -> pa.Table:
     """(id, version, file) of every catalog row, in catalog order. `file` names the file that holds the
-    row and its state; as a dictionary, so that the rows of a container take four bytes each."""
+    row and its state; a dictionary for each part, so that rows of a container take four bytes each."""
     parts = [_known(catalog, part) for part in range(len(catalog.rows))]
-    return pa.concat_tables([KNOWN.empty_table(), *parts]).unify_dictionaries()
+    return pa.concat_tables([KNOWN.empty_table(), *parts])
 
 
 KNOWN = pa.schema(
@@ -111,11 +111,10 @@ def new_units(listed: Listed, known: pa.Table) -> pa.Table:
 def presence(listed: Sequence[Listed], known: pa.Table) -> Presence:
     """Which catalog rows are the newest of their id, and which still stand in the listing."""
     files = _files(known)
-    shown = np.zeros(len(files), np.bool_)
-    for one in listed:
-        shown |= pc.is_in(files, _shown(one)).to_numpy(zero_copy_only=False)
-    places = [np.zeros(0, np.int32), *(chunk.indices.to_numpy() for chunk in known["file"].chunks)]
-    present = shown[np.concatenate(places)]
+    shown = [pc.is_in(files, _shown(one)).to_numpy() for one in listed]
+    shown_in_part = np.split(np.logical_or.reduce(shown), np.cumsum([len(c) for c in files.chunks])[:-1])
+    rows = [part[c.indices] for part, c in zip(shown_in_part, known["file"].chunks, strict=True)]
+    present = np.concatenate(rows)
     return Presence(_newest(known, present), present)
 
 
@@ -124,10 +123,9 @@ def _shown(listed: Listed) -> pa.ChunkedArray:
     return _state(listed.source.name, units["uri"], units)
 
 
-def _files(known: pa.Table) -> pa.Array:
-    """Each file in each state that the catalog knows, once."""
-    chunks = known["file"].chunks
-    return chunks[0].dictionary if chunks else pa.array([], pa.string())
+def _files(known: pa.Table) -> pa.ChunkedArray:
+    """Each file in each state that the catalog knows, once for each part."""
+    return pa.chunked_array([chunk.dictionary for chunk in known["file"].chunks], pa.string())
 
 
 def empty_sources(listed: Sequence[Listed], known: pa.Table) -> list[dict[str, Any]]:
