@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from thresher.operators.ingest.cell_values import is_text, json_form, json_ready, raw
 from thresher.operators.ingest.files import IMAGE_SUFFIXES, Root, extension, printable
 from thresher.operators.ingest.rows import Rows, Unit
-from thresher.operators.ingest.sidecars import Sidecars, decode_text
+from thresher.operators.ingest.sidecars import Sidecars
 from thresher.operators.ingest.source import Source
 from thresher.schemas import Media, Reason
 from thresher.schemas.sidecar import dumps
@@ -53,13 +53,11 @@ def scan_table(root: Root, source: Source, unit: Unit, rows: Rows) -> None:
             cells, first = _Cells(root, unit, file, layout, rows), 0
             for group in range(file.num_row_groups):
                 first += cells.enter_group(group, first)
-    except FileNotFoundError:
-        rows.fail(unit, unit.path, Reason.MISSING_SOURCE, f"{unit.uri} has vanished")
     except (pa.ArrowException, OSError) as error:
-        # Arrow reports damaged files as OSError without a number; the system's errors have one.
-        number = getattr(error, "errno", None)
-        reason = Reason.CORRUPT if number is None else Reason.UNREADABLE
-        rows.fail(unit, unit.path, reason, f"{unit.uri} cannot be read as Parquet: {error}")
+        if isinstance(error, OSError) and error.errno is not None:
+            rows.fail_unread(unit, error)
+        else:  # Arrow reports damaged files as OSError without a number
+            rows.fail(unit, unit.path, Reason.CORRUPT, f"{unit.uri} cannot be read as Parquet: {error}")
 
 
 def find_layout(schema: pa.Schema, mapped: Mapping[Any, str]) -> Layout | str:
@@ -159,7 +157,9 @@ class _Cells:
         rest = {name: json_ready(columns[name]) for name in layout.rest}
         for i, only_path in enumerate(absent):
             key = unit.path + b"#" + (b"%d" % (first + i) if keys[i] is None else keys[i])
-            found = Sidecars(None if texts[i] is None else decode_text(texts[i]))
+            found = Sidecars()
+            if texts[i] is not None:
+                found.offer("txt", f"column {layout.text!r}", texts[i])
             if layout.meta and metas[i] is not None:
                 found.offer("json", f"column {layout.meta!r}", metas[i])
             elif rest:
@@ -183,15 +183,12 @@ class _Cells:
         """`path`, relative to the file's folder or below the root's address, relative to the root."""
         full = self._root.join(b"").rstrip(b"/") + b"/"
         address = self._root.fs.unstrip_protocol(self._root.path).encode().rstrip(b"/") + b"/"
-        start = next((start for start in (full, address) if path.startswith(start)), None)
-        if start is not None:
-            path = path[len(start) :]
-        elif path.startswith(b"/") or b"://" in path:
-            return None
-        else:
-            path = posixpath.join(posixpath.dirname(self._unit.path), path)
-        relative = posixpath.normpath(path)
-        return None if relative.startswith((b"../", b"/")) or relative in (b"..", b".") else relative
+        below = path.removeprefix(full).removeprefix(address)
+        if below == path:
+            below = posixpath.join(posixpath.dirname(self._unit.path), path)
+        normal = posixpath.normpath(below)
+        outside = b"://" in below or normal in (b"..", b".") or normal.startswith((b"../", b"/"))
+        return None if outside else normal
 
 
 def _column(columns: dict[str, pa.Array], name: str | None, count: int) -> list[Any]:

@@ -28,7 +28,9 @@ def inflate(file: BinaryIO, unit: Unit, target: str, alive: Callable[[], None]) 
     Returns what is wrong with the stream; all up to there is in `target`. A sound one gets the
     unit's state as its time, by which the next scan knows it. Raises TooLarge; OSError if the disk is full.
     """
-    stamp = _stamp(unit)
+    state = f"{unit.size} {unit.mtime_ns} {unit.etag}".encode()
+    seconds = int.from_bytes(hashlib.blake2b(state, digest_size=4).digest()) >> 1
+    stamp = seconds * 1_000_000_000  # whole seconds in 1970-2038, so that a coarse file system keeps them
     if os.path.exists(target) and os.stat(target).st_mtime_ns == stamp:
         return None
     folder = os.path.dirname(target)
@@ -46,13 +48,6 @@ def inflate(file: BinaryIO, unit: Unit, target: str, alive: Callable[[], None]) 
         os.unlink(temporary)
         raise
     return fault
-
-
-def _stamp(unit: Unit) -> int:
-    """Whole seconds in ns, so that a coarse file system keeps them; in 1970-2038."""
-    state = f"{unit.size} {unit.mtime_ns} {unit.etag}".encode()
-    seconds = int.from_bytes(hashlib.blake2b(state, digest_size=4).digest()) >> 1
-    return seconds * 1_000_000_000
 
 
 def _write(file: BinaryIO, out: BinaryIO, alive: Callable[[], None]) -> str | None:

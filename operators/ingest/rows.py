@@ -94,6 +94,12 @@ class Rows:
         """A row for something that could not be entered."""
         self.add(unit, key, notes=[message], reason=str(reason))
 
+    def fail_unread(self, unit: Unit, error: OSError) -> None:
+        """A row for a unit that the system does not let us read."""
+        gone = isinstance(error, FileNotFoundError)
+        reason = Reason.MISSING_SOURCE if gone else Reason.UNREADABLE
+        self.fail(unit, unit.path, reason, f"{unit.uri}: {error.strerror or error}")
+
     def table(self) -> pa.Table:
         """The rows as `catalog_schema("image")`, version 0."""
         return self._rows.take()

@@ -57,20 +57,24 @@ class Group:
 def scan_shard(root: Root, source: str, unit: Unit, spool: str, rows: Rows) -> None:
     """Enter the records of one tar or tar.gz; whatever is wrong with it becomes a failed row."""
     try:
-        with root.open(unit.path) as file:
-            if file.read(len(GZIP_MAGIC)) != GZIP_MAGIC:
-                _Shard(unit, unit.uri, rows).scan(file)
-                return
-            file.seek(0)
-            target = os.path.join(spool, spool_name(source, unit.uri))
+        file = root.open(unit.path)
+        compressed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        file.seek(0)
+    except OSError as error:
+        rows.fail_unread(unit, error)
+        return
+    with file:
+        if not compressed:
+            _Shard(unit, unit.uri, rows).scan(file)
+            return
+        target = os.path.join(spool, spool_name(source, unit.uri))
+        try:
             fault = inflate(file, unit, target, rows.alive)
-    except FileNotFoundError:
-        rows.fail(unit, unit.path, Reason.MISSING_SOURCE, f"{unit.uri} has vanished")
-    except TooLarge as error:
-        rows.fail(unit, unit.path, Reason.TOO_MANY_BYTES, f"{unit.uri} {error}")
-    else:
-        with open(target, "rb") as plain:
-            _Shard(unit, unit.uri + "#tar", rows, fault).scan(plain)
+        except TooLarge as error:
+            rows.fail(unit, unit.path, Reason.TOO_MANY_BYTES, f"{unit.uri} {error}")
+            return
+    with open(target, "rb") as plain:
+        _Shard(unit, unit.uri + "#tar", rows, fault).scan(plain)
 
 
 def raw_name(member: TarInfo) -> bytes:
@@ -123,7 +127,7 @@ class _Shard:
             self._break(found)
         except OSError as error:
             self._finish()
-            self._rows.fail(self._unit, self._unit.path, Reason.UNREADABLE, error.strerror or str(error))
+            self._rows.fail_unread(self._unit, error)
 
     def _take(self, file: BinaryIO, member: TarInfo) -> None:
         name = raw_name(member)
@@ -151,9 +155,11 @@ class _Shard:
             self._fail(group.stem, Reason.NOT_MEDIA, message)
             return
         main = group.members[images[0]]
-        media = [self._medium("image", images[0].rpartition(".")[2], main)]
-        media += [self._medium("extra", suffix, group.members[suffix]) for suffix in group.extra(images[0])]
-        self._rows.add(self._unit, self._key(group.stem), media, size=main.size, **group.read().fields())
+        shown = [("image", images[0].rpartition(".")[2], main)]
+        shown += [("extra", suffix, group.members[suffix]) for suffix in group.extra(images[0])]
+        media = [Media(role, self._uri, m.offset_data, m.size, form) for role, form, m in shown]
+        key = self._unit.path + b"//" + group.stem
+        self._rows.add(self._unit, key, media, size=main.size, **group.read().fields())
 
     def _break(self, found: Break) -> None:
         """Enter what is whole, then one row that says where and why the rest is not."""
@@ -168,14 +174,8 @@ class _Shard:
         where = f"{self._unit.uri} at offset {found.offset}: {message}"
         self._rows.fail(self._unit, self._unit.path + b"#%d" % found.offset, reason, where)
 
-    def _medium(self, role: str, form: str, member: TarInfo) -> Media:
-        return Media(role, self._uri, member.offset_data, member.size, form)
-
-    def _key(self, name: bytes) -> bytes:
-        return self._unit.path + b"//" + name
-
     def _fail(self, name: bytes, reason: Reason, message: str) -> None:
-        self._rows.fail(self._unit, self._key(name), reason, f"{self._unit.uri}: {message}")
+        self._rows.fail(self._unit, self._unit.path + b"//" + name, reason, f"{self._unit.uri}: {message}")
 
 
 def _main(suffix: str) -> bool:

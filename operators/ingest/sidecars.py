@@ -1,6 +1,7 @@
 """Text and JSON that lie beside a medium."""
 
 import json
+from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -9,11 +10,6 @@ MAX_SIDECAR_BYTES = 4 << 20
 
 CAPTION_KEYS = ("caption", "text")
 """Keys of a JSON sidecar that give the text where no other sidecar does, as img2dataset writes them."""
-
-
-def decode_text(raw: bytes) -> str:
-    """A caption: UTF-8 with or without a byte order mark; bad bytes become U+FFFD."""
-    return raw.decode("utf-8-sig", "replace")
 
 
 @dataclass
@@ -34,8 +30,8 @@ class Sidecars:
         elif self.text is not None:
             self.notes.append(f"{name} is a second caption")
         else:
-            self.text = decode_text(raw)
-            if "\ufffd" in self.text and not _is_utf8(raw):
+            self.text = raw.decode("utf-8-sig", "replace")
+            if self.text.encode() != raw.removeprefix(BOM_UTF8):
                 self.notes.append(f"{name} is not UTF-8: bad bytes became U+FFFD")
 
     def _take_meta(self, name: str, raw: bytes) -> None:
@@ -64,11 +60,3 @@ class Sidecars:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

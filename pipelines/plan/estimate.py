@@ -2,10 +2,11 @@
 
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from thresher.operators.ingest import Source, list_source, scan
-from thresher.pipelines.execute.batches import BatchRunner
+from thresher.pipelines.execute.batches import BatchRunner, set_timers
 from thresher.pipelines.execute.child import Child, ChildDied
 from thresher.pipelines.execute.task import OperatorSpec, PassTask
 from thresher.schemas.ids import keyed_hash
@@ -88,11 +89,10 @@ def _time_records(item: tuple[Source, list[OperatorSpec], float]) -> tuple[float
     if not units.num_rows:
         return 0.0, 0
     order = np.argsort(keyed_hash(np.arange(units.num_rows, dtype=np.uint64), "estimate", 0))
-    count = SAMPLE if source.kind == "folder" else 1
-    chosen = units.sort_by("uri").take(pa.array(order[:count]))
-    rows = scan(source, chosen, "").slice(0, SAMPLE) if source.kind == "folder" else None
-    if rows is None:
+    chosen = units.sort_by("uri").take(pa.array(order[:SAMPLE]))
+    if source.kind != "folder":
         return 0.0, 0
+    rows = scan(source, chosen, "", partial(set_timers, cpu_s, cpu_s * 5)).slice(0, SAMPLE)
     task = PassTask("", "", 0, rows.num_rows, "", specs, {s.name: None for s in specs},
                     {source.name: source.root}, "", cpu_s, cpu_s * 5, 60)  # fmt: skip
     runner: Any = BatchRunner(task, rows)

@@ -124,12 +124,30 @@ from pathlib import Path
 from thresher.operators.ingest import IngestParams, list_source, resolve, scan
 if os.geteuid() == 0:  # root reads everything
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
-source = resolve(IngestParams(folder=sys.argv[1], name="pool"), Path("/"))
+source = resolve(IngestParams(**{sys.argv[2]: sys.argv[1]}, name="pool"), Path("/"))
 listing = list_source(source)
 rows = scan(source, listing.units, sys.argv[1])
 print(json.dumps([sorted(listing.units["uri"].to_pylist()), listing.problems,
                   dict(zip(rows["key"].to_pylist(), rows["message"].to_pylist()))]))
 """
+
+
+def as_nobody(pool: str, kind: str) -> list:
+    command = [sys.executable, "-c", AS_NOBODY, pool, kind]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.acceptance("C8")
+@pytest.mark.parametrize(("kind", "name"), [("shards", "s.tar"), ("parquet", "t.parquet")])
+def test_an_unreadable_container_is_a_failed_row(kind, name):
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        put(Path(folder) / name)
+        (Path(folder) / name).chmod(0)
+        uris, problems, messages = as_nobody(folder, kind)
+    assert (uris, problems, messages) == ([name], [], {name: f"{name}: Permission denied"})
 
 
 @pytest.mark.acceptance("C8")
@@ -140,12 +158,8 @@ def test_unreadable_file_folder_and_sidecar(jpeg):
         put(pool / "ok.jpg"), put(pool / "shut.jpg"), put(pool / "dark/x.jpg"), put(pool / "ok.txt")
         for closed in ("shut.jpg", "dark", "ok.txt"):
             (pool / closed).chmod(0)
-        done = subprocess.run(
-            [sys.executable, "-c", AS_NOBODY, name], capture_output=True, text=True, check=False
-        )
+        uris, problems, messages = as_nobody(name, "folder")
         (pool / "dark").chmod(0o755)
-    assert done.returncode == 0, done.stderr
-    uris, problems, messages = json.loads(done.stdout)
     assert uris == ["ok.jpg", "shut.jpg"]
     assert [(p["path"], p["reason"], p["message"]) for p in problems] == [
         ("dark", "unreadable", "Permission denied")
