@@ -86,12 +86,10 @@ def _time_records(item: tuple[Source, list[OperatorSpec], float]) -> tuple[float
 
     source, specs, cpu_s = item
     units = list_source(source).units
-    if not units.num_rows:
+    if source.kind != "folder" or not units.num_rows:
         return 0.0, 0
     order = np.argsort(keyed_hash(np.arange(units.num_rows, dtype=np.uint64), "estimate", 0))
     chosen = units.sort_by("uri").take(pa.array(order[:SAMPLE]))
-    if source.kind != "folder":
-        return 0.0, 0
     rows = scan(source, chosen, "", partial(set_timers, cpu_s, cpu_s * 5)).slice(0, SAMPLE)
     task = PassTask("", "", 0, rows.num_rows, "", specs, {s.name: None for s in specs},
                     {source.name: source.root}, "", cpu_s, cpu_s * 5, 60)  # fmt: skip
