@@ -80,6 +80,8 @@ class Operator(ABC):
     params_model: ClassVar[type[Params]] = Params
     reads: ClassVar[tuple[str, ...]] = ()
     """Columns of other operators that it needs; the planner adds the Measures that write them."""
+    extends: ClassVar[tuple[str, ...]] = ()
+    """Columns that it writes anew if an earlier step wrote them: it reads that step's values."""
     source: ClassVar[str] = "ours"
     """The paper or repository of the method."""
     cost: ClassVar[str] = ""

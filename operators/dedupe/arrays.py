@@ -1,6 +1,7 @@
 """Narrow columns as numpy arrays: fixed binaries as 64-bit words, equal rows, slabs of parts."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,22 +50,22 @@ def shared(key: U64) -> Bools:
     return mask
 
 
-def equal_rows(key: U64) -> I64:
-    """For each row of `key` (n, words), the index of the first row that equals it in all words.
+def equal_rows(*columns: NDArray[Any]) -> I64:
+    """For each row, the index of the first row that equals it in every column, (n,) or (n, words).
 
     Only rows whose first word is shared are sorted by the others, so the first should be a hash.
     """
-    leader = np.arange(len(key))
-    some = np.flatnonzero(shared(key[:, 0]))
+    first = columns[0] if columns[0].ndim == 1 else columns[0][:, 0]
+    leader = np.arange(len(first))
+    some = np.flatnonzero(shared(first))
     if not len(some):
         return leader
-    tied = key[some]
-    order = np.lexsort(tied.T[::-1])
-    tied = tied[order]
-    first = np.ones(len(some), bool)
-    first[1:] = (tied[1:] != tied[:-1]).any(axis=1)
+    tied = np.column_stack([column[some].astype(np.uint64) for column in columns])
     # lexsort is stable, so the first row of a run is also its least index.
-    leader[some[order]] = some[order][first][np.cumsum(first) - 1]
+    order = np.lexsort(tied.T[::-1])
+    tied, some = tied[order], some[order]
+    new = np.append(True, (tied[1:] != tied[:-1]).any(axis=1))
+    leader[some] = some[new][np.cumsum(new) - 1]
     return leader
 
 

@@ -22,7 +22,8 @@ MAX_DISTANCE = 8
 BUCKET_LIMIT = 256
 """A larger bucket is not squared but cut by a fourth block."""
 WINDOW = 16
-"""Neighbours that a hash meets in a bucket that is still too large, sorted by the remaining bits."""
+"""In a bucket that is still too large, sorted by the remaining bits and the number, a hash meets this
+many neighbours and this many from the start: of equal hashes, the best."""
 SAMPLE = 8
 MAX_REPORTED = 100
 CHUNK = 1 << 20
@@ -136,6 +137,10 @@ def _meetings(entries: U64, hashes: U64, t: int, work: Work) -> Iterator[tuple[U
     small = sizes <= BUCKET_LIMIT
     yield from _pairs_within(members, starts[small], sizes[small], BUCKET_LIMIT)
     yield from _pairs_within(members, starts[~small], sizes[~small], WINDOW + 1)
+    starts, sizes = starts[~small], sizes[~small]
+    for k in range(WINDOW):
+        first, others = members[starts + k], _ranges(starts + k + 1, sizes - k - 1)
+        yield np.repeat(first, sizes - k - 1), members[others]
 
 
 def _capped(entries: U64, t: int, start: int, size: int) -> Capped:

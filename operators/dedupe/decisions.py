@@ -1,39 +1,39 @@
 """Rows of a Decide step's answer from arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from thresher.operators.dedupe.arrays import U64, Bools
+from thresher.schemas import Column
 from thresher.schemas.decisions import DECISION
 
 
 def decision_table(
     row: U64,
     dropped: Bools,
-    reason: pa.Array,
-    column: pa.Array,
-    value: pa.Array,
-    bound: pa.Array,
+    reason: Any,
+    column: Any,
+    value: Any,
+    bound: Any,
     keeper: pa.Array,
-    extra: Sequence[tuple[pa.Field, pa.Array]],
+    extra: Mapping[Column, pa.Array],
 ) -> pa.Table:
-    """`schemas.decisions.DECISION` and the step's own columns; text of kept rows is nulled here."""
-    offsets = np.concatenate(([0], np.cumsum(dropped))).astype(np.int32)
-    also = pa.ListArray.from_arrays(pa.array(offsets), reason.filter(pa.array(dropped)))
-    kept = pa.array(~dropped)
-    text = [_where(dropped, array) for array in (reason, column, value, bound)]
-    arrays = [pa.array(row), kept, *text, keeper, also]
-    fields = list(DECISION) + [field for field, _ in extra]
-    return pa.table([*arrays, *(array for _, array in extra)], schema=pa.schema(fields))
+    """`schemas.decisions.DECISION` and the step's own columns.
+
+    Reason, column, value and bound: arrays, or one text for all; nulled here where the row is kept.
+    """
+    mask, none = pa.array(dropped), pa.scalar(None, pa.string())
+    text = [pc.if_else(mask, said, none) for said in (reason, column, value, bound)]
+    ends = np.concatenate(([0], np.cumsum(dropped))).astype(np.int32)
+    also = pa.ListArray.from_arrays(pa.array(ends), _whole(text[0].drop_null()))
+    fields = [*DECISION, *(column.field() for column in extra)]
+    arrays = [pa.array(row), pc.invert(mask), *text, keeper, also, *extra.values()]
+    return pa.table([_whole(a) for a in arrays], schema=pa.schema(fields))
 
 
-def constant(text: str, count: int) -> pa.Array:
-    """`text`, `count` times."""
-    return pa.array([text]).take(pa.array(np.zeros(count, np.int64)))
-
-
-def _where(mask: Bools, array: pa.Array) -> pa.Array:
-    return pc.if_else(pa.array(mask), array, pa.scalar(None, pa.string()))
+def _whole(array: Any) -> pa.Array:
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array

@@ -1,29 +1,24 @@
 """`dedupe.near`: of pictures that look equal, the best stays."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field
 
-from thresher.operators.base import Context, Decide, TableReader
+from thresher.operators.base import Context, TableReader
 from thresher.operators.dedupe.arrays import I64, fixed_binary, slabs
 from thresher.operators.dedupe.candidates import Work
-from thresher.operators.dedupe.decisions import constant, decision_table
+from thresher.operators.dedupe.captions import ALT_TEXTS, alt_texts, before, gathered, write_captions
+from thresher.operators.dedupe.decisions import decision_table
 from thresher.operators.dedupe.edges import GREY, MIRROR, Edges, find_edges
 from thresher.operators.dedupe.graph import components, star_rule
-from thresher.operators.dedupe.order import ORDER_COLUMNS, OrderParams
-from thresher.operators.dedupe.pool import (
-    HASH_COLUMNS,
-    Pool,
-    low_info,
-    read_pool,
-    slab_rows,
-    write_slab,
-)
+from thresher.operators.dedupe.order import ORDER_COLUMNS, Dedupe, OrderParams
+from thresher.operators.dedupe.pool import HASH_COLUMNS, Pool, read_pool, write_slab
 from thresher.operators.dedupe.verify import distance256, is_grey
 from thresher.operators.registry import operator
 from thresher.schemas import Column, Reason
@@ -33,8 +28,18 @@ _LOW_INFO = 4
 _SAMPLE = 8
 _MAX_REPORTED = 100
 
-_RESULT = np.dtype([("near_of", "u8", (2,)), ("distance", "i2"), ("flags", "u1"), ("group", "u8")])
-"""`distance` is -1 for a kept record."""
+_RESULT = np.dtype(
+    [
+        ("row", "u8"),
+        ("keeper", "u8", (2,)),
+        ("keeper_row", "u8"),
+        ("rank", "i8"),
+        ("distance", "i2"),
+        ("flags", "u1"),
+        ("group", "u8"),
+    ]
+)
+"""`rank` is -1 for a record that neither is dropped nor has dropped copies, `distance` for a kept one."""
 
 
 class NearParams(OrderParams):
@@ -52,11 +57,13 @@ class NearParams(OrderParams):
 
 
 @operator("dedupe.near")
-class DedupeNear(Decide):
+class DedupeNear(Dedupe):
     """Near duplicates by DCT-sign hash, colour and shape; each dropped record names its keeper."""
 
+    version = 2
     params_model = NearParams
-    reads = (*HASH_COLUMNS, *ORDER_COLUMNS, "letterbox")
+    reads = (*HASH_COLUMNS, *ORDER_COLUMNS)
+    extends = (ALT_TEXTS.name,)
     source = "multi-index hashing (arXiv 1307.2982) with 20 tables of 3 of 6 blocks; star rule ours"
     cost = "1 minute of one core for ten million records"
 
@@ -72,28 +79,25 @@ class DedupeNear(Decide):
                 values=_FLAGS,
             ),
             Column("dup_group", pa.uint64(), "id_hash", "least of the records linked to this one"),
+            ALT_TEXTS,
         ]
 
-    def needs(self) -> tuple[str, ...]:
-        return (*self.reads, *((self.params.prefer,) if self.params.prefer else ()))
-
-    def check(self, available: Mapping[str, Column]) -> None:
-        self.params.check_prefer(available)
-
     def decide(self, table: TableReader, context: Context) -> Iterator[tuple[int, pa.Table]]:
-        groups = list(enumerate(slabs(table.parts)))
-        write = partial(_write, table=table, params=self.params, scratch=context.scratch)
-        counts = list(context.runner.map(write, groups))
-        search = partial(_search, params=self.params, scratch=context.scratch)
-        for facts in context.runner.map(search, [[sum(c) for c in counts]]):
+        groups = slabs(table.parts)
+        run, scratch = context.runner.map, context.scratch
+        write = partial(write_slab, table=table, slabs=groups, params=self.params, scratch=scratch)
+        sizes = list(run(write, range(len(groups))))
+        for facts in run(partial(_search, params=self.params, scratch=scratch), [sizes] if sizes else []):
             context.facts.update(facts)
         context.facts["bounds"] = [self._bound()]
-        for (slab, parts), count in zip(groups, counts, strict=True):
-            rows = slab_rows(_pool_path(context.scratch, slab))
-            results = np.load(_result_path(context.scratch, slab))
-            cuts = np.cumsum(count)[:-1]
-            for part, row, result in zip(parts, np.split(rows, cuts), np.split(results, cuts), strict=True):
-                yield part, self._decisions(row, result)
+        said = partial(write_captions, table=table, slabs=groups, scratch=scratch)
+        list(run(partial(said, members=partial(_members, scratch=scratch)), range(len(groups))))
+        for slab, parts in enumerate(groups):
+            texts, _ = gathered(slab, groups, scratch)
+            results = np.load(_result_path(scratch, slab))
+            for part in parts:
+                mine = results[results["row"] >> 24 == part]
+                yield part, self._decisions(mine, table.read(part, before(table)), texts)
 
     def _bound(self) -> dict[str, Any]:
         """The distance that drops, for the report's histogram."""
@@ -107,63 +111,60 @@ class DedupeNear(Decide):
             "calibrate": False,
         }
 
-    def _decisions(self, row: Any, result: Any) -> pa.Table:
-        distance = result["distance"]
-        dropped = distance >= 0
-        keeper = fixed_binary(result["near_of"], ~dropped)
-        fields = [column.field() for column in self.writes()]
+    def _decisions(self, result: NDArray[Any], live: pa.Table, texts: pa.Table) -> pa.Table:
+        dropped = result["distance"] >= 0
+        keeper = fixed_binary(result["keeper"], ~dropped)
+        distance = pa.array(result["distance"], mask=~dropped)
         extra = [
             keeper,
-            pa.array(distance, pa.int16(), mask=~dropped),
+            distance,
             _flag_words(result["flags"]),
             pa.array(result["group"]),
+            alt_texts(live, texts, dropped),
         ]
         return decision_table(
-            row,
+            result["row"],
             dropped,
-            reason=constant(str(Reason.DUPLICATE_NEAR), len(row)),
-            column=constant("near_d256", len(row)),
-            value=pa.array(distance).cast(pa.string()),
-            bound=constant(str(self.params.max_distance), len(row)),
+            reason=str(Reason.DUPLICATE_NEAR),
+            column="near_d256",
+            value=distance.cast(pa.string()),
+            bound=str(self.params.max_distance),
             keeper=keeper,
-            extra=list(zip(fields, extra, strict=True)),
+            extra=dict(zip(self.writes(), extra, strict=True)),
         )
-
-
-def _pool_path(scratch: Path, slab: int) -> Path:
-    return scratch / f"pool-{slab:06d}.npy"
 
 
 def _result_path(scratch: Path, slab: int) -> Path:
     return scratch / f"near-{slab:06d}.npy"
 
 
-def _write(
-    item: tuple[int, Sequence[int]], table: TableReader, params: NearParams, scratch: Path
-) -> list[int]:
-    slab, parts = item
-    return write_slab(table, parts, params, _pool_path(scratch, slab))
+def _members(slab: int, scratch: Path) -> pa.Table:
+    """The slab's dropped records and those that they are dropped for."""
+    results = np.load(_result_path(scratch, slab))
+    touched = results[results["rank"] >= 0]
+    return pa.table({name: touched[name] for name in ("row", "keeper_row", "rank")})
 
 
 def _search(sizes: list[int], params: NearParams, scratch: Path) -> dict[str, Any]:
     """The whole search, one task: reads every slab's pool, writes every slab's results."""
-    if not sizes:
-        return {}
-    paths = [_pool_path(scratch, slab) for slab in range(len(sizes))]
-    pool = read_pool(paths)
+    pool = read_pool(scratch, len(sizes))
     work = Work()
     edges = find_edges(pool, params.max_distance, params.max_colour_diff, work)
     keeper = _keepers(edges, params)
     group, facts = _groups(pool, edges)
-    results = np.zeros(len(pool.ids), _RESULT)
+    results = np.zeros(len(pool.rows), _RESULT)
+    results["row"] = pool.rows
     results["group"] = pool.ids[:, 0]
+    results["flags"] = _LOW_INFO
+    results["rank"] = results["distance"] = -1
     results["group"][pool.place] = group
-    results["distance"] = -1
-    results["flags"] = np.where(low_info(paths), _LOW_INFO, 0)
     results["flags"][pool.place] = _flags(pool, edges)
     lost = np.flatnonzero(keeper != np.arange(len(keeper)))
-    results["near_of"][pool.place[lost]] = pool.ids[pool.place[keeper[lost]]]
-    results["distance"][pool.place[lost]] = _distances(pool, lost, keeper[lost], params.max_distance)
+    dropped, stays = pool.place[lost], pool.place[keeper[lost]]
+    results["keeper"][dropped] = pool.ids[stays]
+    results["distance"][dropped] = _distances(pool, lost, keeper[lost], params.max_distance)
+    for numbers, place in ((lost, dropped), (keeper[lost], stays)):
+        results["rank"][place], results["keeper_row"][place] = numbers, pool.rows[stays]
     for slab, result in enumerate(np.split(results, np.cumsum(sizes)[:-1])):
         np.save(_result_path(scratch, slab), result)
     return {**facts, **_work_facts(pool, edges, work)}
@@ -219,7 +220,7 @@ def _work_facts(pool: Pool, edges: Edges, work: Work) -> dict[str, Any]:
     return {
         "hashed": len(pool.place),
         "low_info": len(pool.ids) - len(pool.place),
-        "distinct_hashes": edges.nodes,
+        "distinct_looks": edges.looks,
         "compares": sum(work.compares),
         "edges": len(edges.a),
         "mirror_pairs": int((edges.flags & MIRROR > 0).sum()),

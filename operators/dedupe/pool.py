@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thresher.operators.base import TableReader
-from thresher.operators.dedupe.arrays import I64, U64, Bools, raw_bytes, words
+from thresher.operators.dedupe.arrays import I64, U64, raw_bytes, words
 from thresher.operators.dedupe.dct import hash_words
-from thresher.operators.dedupe.order import OrderParams, priority, survivor_order
+from thresher.operators.dedupe.order import OrderParams, content, priority, survivor_order
 from thresher.operators.dedupe.verify import Looks
 
 HASH_COLUMNS = ("phash", "phash256", "tiny_rgb", "ac_rms")
@@ -36,22 +36,29 @@ _ROW = np.dtype(
 
 
 class Pool(NamedTuple):
-    """All live records; hashes of those that are hashed, in survivor order."""
+    """All live records, in the slabs' order; hashes of those that are hashed, in survivor order."""
 
+    rows: U64
     ids: U64
-    """(all, 2), in the slabs' order."""
+    """(all, 2)."""
     place: I64
     """(n,): where each hashed record is in the slabs' order."""
     phash: U64
     looks: Looks
 
 
-def write_slab(table: TableReader, parts: Sequence[int], params: OrderParams, path: Path) -> list[int]:
-    """Write one slab's records to `path`; returns the number of live rows of each part."""
-    columns = ("id", *params.order_columns(), *HASH_COLUMNS, "letterbox")
+def pool_path(scratch: Path, slab: int) -> Path:
+    """The file of one slab's records."""
+    return scratch / f"pool-{slab:06d}.npy"
+
+
+def write_slab(
+    slab: int, table: TableReader, slabs: Sequence[Sequence[int]], params: OrderParams, scratch: Path
+) -> int:
+    """Write one slab's records; returns their number."""
     pieces = []
-    for part in parts:
-        live = table.read(part, columns)
+    for part in slabs[slab]:
+        live = table.read(part, tuple(dict.fromkeys(("id", *params.order_columns(), *HASH_COLUMNS))))
         rows = np.zeros(len(live), _ROW)
         rows["row"] = live["row"].to_numpy()
         rows["pri"] = priority(live, params)
@@ -59,44 +66,23 @@ def write_slab(table: TableReader, parts: Sequence[int], params: OrderParams, pa
         rows["phash"] = live["phash"].fill_null(0).to_numpy()
         rows["phash256"] = hash_words(raw_bytes(live["phash256"]))
         rows["tiny"] = raw_bytes(live["tiny_rgb"])
-        rows["size"] = _inner_size(live)
+        inner, _ = content(live)
+        rows["size"] = inner // np.gcd(inner[:, 0], inner[:, 1])[:, None]
         rows["low_info"] = live["ac_rms"].fill_null(0).to_numpy() < LOW_INFO
         pieces.append(rows)
-    np.save(path, np.concatenate(pieces))
-    return [len(rows) for rows in pieces]
+    np.save(pool_path(scratch, slab), np.concatenate(pieces))
+    return sum(map(len, pieces))
 
 
-def read_pool(paths: Sequence[Path]) -> Pool:
+def read_pool(scratch: Path, slabs: int) -> Pool:
     """Read every slab, one column at a time, into survivor order."""
-    hashed = np.flatnonzero(~_column(paths, "low_info"))
-    ids = _column(paths, "id")
-    place = hashed[survivor_order(_column(paths, "pri")[hashed], ids[hashed])]
-    looks = Looks(
-        _column(paths, "phash256")[place], _column(paths, "tiny")[place], _column(paths, "size")[place]
-    )
-    return Pool(ids, place, _column(paths, "phash")[place], looks)
 
+    def column(name: str) -> NDArray[Any]:
+        paths = [pool_path(scratch, slab) for slab in range(slabs)]
+        return np.concatenate([np.load(path, mmap_mode="r")[name] for path in paths])
 
-def low_info(paths: Sequence[Path]) -> Bools:
-    """Which records were not hashed, in the slabs' order."""
-    return _column(paths, "low_info")
-
-
-def slab_rows(path: Path) -> U64:
-    """The `row` of each record of a slab."""
-    return np.array(np.load(path, mmap_mode="r")["row"])
-
-
-def _column(paths: Sequence[Path], name: str) -> NDArray[Any]:
-    return np.concatenate([np.load(path, mmap_mode="r")[name] for path in paths])
-
-
-def _inner_size(live: Any) -> I64:
-    """Width and height without the uniform margins, in lowest terms (only the ratio matters)."""
-    box = live["letterbox"].combine_chunks()
-    full = np.stack([live[name].to_numpy() for name in ("width", "height")], axis=1).astype(np.int64)
-    margin = np.zeros((len(live), 4), np.int64)
-    has = box.is_valid().to_numpy(zero_copy_only=False)
-    margin[has] = box.flatten().to_numpy().reshape(-1, 4)
-    inner = np.maximum(full - margin[:, :2] - margin[:, 2:], 1)
-    return inner // np.gcd(inner[:, 0], inner[:, 1])[:, None]
+    hashed = np.flatnonzero(~column("low_info"))
+    ids = column("id")
+    place = hashed[survivor_order(column("pri")[hashed], ids[hashed])]
+    looks = Looks(column("phash256")[place], column("tiny")[place], column("size")[place])
+    return Pool(column("row"), ids, place, column("phash")[place], looks)

@@ -283,7 +283,8 @@ class TableRun:
     def _decide(self, step: StepPlan) -> None:
         assert isinstance(step.operator, Decide)
         before = self.state.live
-        fp = combine([step.fp, self.digest()])
+        read = sorted({self.decisions[c].name for c in step.reads.values() if c in self.decisions})
+        fp = combine([step.fp, self.digest(), *read])
         folder = self.run.folder / "global" / self.plan.name / f"{step.label}@{fp}"
         if read_json(folder / "facts.json") is None:
             if self.run.dry:

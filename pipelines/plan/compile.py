@@ -68,8 +68,8 @@ class TablePlan:
         return CATALOG_COLUMNS | made
 
     def writer(self, column: str) -> StepPlan | None:
-        """The step that writes a column; None for the catalog's own."""
-        return next((s for s in self.steps if any(c.name == column for c in s.columns)), None)
+        """The last step that writes a column; None for the catalog's own."""
+        return next((s for s in reversed(self.steps) if any(c.name == column for c in s.columns)), None)
 
 
 @dataclass
@@ -155,7 +155,7 @@ class _Chain:
             raise self._loaded.located(error, self._plan.name, index) from error
         columns = tuple(operator.writes())
         for column in columns:
-            if column.name in self._available:
+            if column.name in self._available and column.name not in operator.extends:
                 writer = self._plan.writer(column.name)
                 other = writer.label if writer else "ingest"
                 raise self._error(
@@ -163,7 +163,7 @@ class _Chain:
                     index,
                     "Remove one of them",
                 )
-        reads = {c: s.label for c in operator.needs() if (s := self._plan.writer(c))}
+        reads = {c: s.label for c in (*operator.needs(), *operator.extends) if (s := self._plan.writer(c))}
         fps = {c: self._plan.step(label).fp for c, label in reads.items()}
         kind: Kind = "measure" if isinstance(operator, Measure) else "decide"
         if isinstance(operator, Export):

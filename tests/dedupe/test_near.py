@@ -281,7 +281,7 @@ def test_a_flood_of_pairs_stops_the_run(head, memory_table, tmp_path, monkeypatc
     table = table.set_column(
         table.schema.get_field_index("phash256"), "phash256", pa.array(wide, pa.binary(32))
     )
-    write_slab(memory_table(table), [0, 1], NearParams(), tmp_path / "slab.npy")
-    pool = read_pool([tmp_path / "slab.npy"])
+    write_slab(0, memory_table(table), [[0, 1]], NearParams(), tmp_path)
+    pool = read_pool(tmp_path, 1)
     with pytest.raises(ThresherError, match="near-duplicate pairs"):
         find_edges(pool, 32, 10, Work())

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thresher.operators.dedupe.near import DedupeNear, NearParams
 from thresher.operators.dedupe.order import OrderParams, priority
 from thresher.schemas import Column, FieldError
 
@@ -18,11 +19,13 @@ row = st.tuples(
     st.integers(0, 2**30),
     st.one_of(st.none(), st.floats(-2000, 2000)),
     st.sampled_from(["a", "b", "c"]),
+    st.sampled_from([None, "", "a caption"]),
+    st.one_of(st.none(), st.just((0, 0, 0, 0)), st.tuples(*[st.integers(0, 3)] * 4)),
 )
 
 
 def table(rows):
-    w, h, lossless, size, score, source = zip(*rows, strict=True)
+    w, h, lossless, size, score, source, text, letterbox = zip(*rows, strict=True)
     return pa.table(
         {
             "width": pa.array(w, pa.int32()),
@@ -31,6 +34,8 @@ def table(rows):
             "bytes": pa.array(size, pa.int64()),
             "score": pa.array(score, pa.float32()),
             "source": pa.array(source),
+            "text": pa.array(text, pa.string()),
+            "letterbox": pa.array(letterbox, pa.list_(pa.int32(), 4)),
         }
     )
 
@@ -44,15 +49,21 @@ def step(area):
 
 def stated(r, params):
     """The order as it is written down, as a sort key."""
-    w, h, lossless, size, score, source = r
+    w, h, lossless, size, score, source, text, letterbox = r
+    left, top, right, bottom = letterbox or (0, 0, 0, 0)
+    area = step(max(w - left - right, 1) * max(h - top - bottom, 1)) - 2 * any(letterbox or ())
     rank = params.source_rank.index(source) if source in params.source_rank else len(params.source_rank)
-    preferred = (score is None, 0 if score is None else -np.rint(float(np.float32(score)) * 64))
-    return rank, -step(w * h), preferred, not lossless, -min(size, 2**30 - 1)
+    preferred = {
+        None: 0,
+        "text": not text,
+        "score": (score is None, 0 if score is None else -np.rint(float(np.float32(score)) * 64)),
+    }
+    return rank, -max(area, 0), preferred[params.prefer], not lossless, -min(size, 2**29 - 1), not text
 
 
-@given(st.lists(row, min_size=2, max_size=8))
-def test_pri_is_the_stated_order(rows):
-    params = OrderParams(prefer="score", source_rank=("b", "a"))
+@given(st.lists(row, min_size=2, max_size=8), st.sampled_from([None, "score", "text"]))
+def test_pri_is_the_stated_order(rows, prefer):
+    params = OrderParams(prefer=prefer, source_rank=("b", "a"))
     pri = priority(table(rows), params).tolist()
     keys = [stated(r, params) for r in rows]
     for i in range(len(rows)):
@@ -61,15 +72,17 @@ def test_pri_is_the_stated_order(rows):
 
 
 def test_a_last_bit_of_the_preferred_column_does_not_decide():
-    rows = [(640, 480, False, 10, 0.5, "a"), (640, 480, False, 20, 0.5 + 1e-4, "a")]
+    same = ("a", None, (0, 0, 0, 0))
+    rows = [(640, 480, False, 10, 0.5, *same), (640, 480, False, 20, 0.5 + 1e-4, *same)]
     pri = priority(table(rows), OrderParams(prefer="score"))
     assert pri[1] < pri[0]  # more bytes, as the scores count as equal
 
 
-def test_prefer_must_name_a_numeric_column():
+def test_prefer_must_name_a_numeric_column_or_the_caption():
     known = {"score": Column("score", pa.float32(), "", ""), "text": Column("text", pa.string(), "", "")}
-    OrderParams(prefer="score").check_prefer(known)
-    for wrong in ("scores", "text"):
+    for right in (None, "score", "text"):
+        DedupeNear(NearParams(prefer=right)).check(known)
+    for wrong in ("scores", "key"):
         with pytest.raises(FieldError) as error:
-            OrderParams(prefer=wrong).check_prefer(known)
+            DedupeNear(NearParams(prefer=wrong)).check(known | {"key": Column("key", pa.string(), "", "")})
         assert error.value.path == ("prefer",)
