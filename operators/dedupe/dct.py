@@ -1,9 +1,9 @@
 """DCT-sign hashes: the signs of the low frequencies of a picture's luma, 64 and 256 bits.
 
-Luma (Rec. 601) is area-resized to 64 x 64 (256 bits) and 32 x 32 (64 bits); of its orthonormal
+Luma (Rec. 601), at half size where the picture is large, is area-resized to 64 x 64 (256 bits) and 32 x 32 (64 bits); of its orthonormal
 DCT-II the coefficients [1..16] x [1..16] and [1..8] x [1..8] count, row by row; bit i, from the
 least significant, is set if coefficient i is > 0. Because signs and not ranks are kept, the hash of
-the mirrored, flipped, turned or transposed picture is an exact function of the stored one.
+the mirrored picture is an exact function of the stored one.
 Cosines are whole numbers (1/4096) and so are the pixels: sums are exact in float64, in any order, on
 any machine.
 """
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from thresher.operators.dedupe.arrays import U64
 
-PHASH_VERSION = "dct-sign 1"
+PHASH_VERSION = "dct-sign 2"
 
 _COSINE_UNIT = 4096
 _LUMA_UNIT = 256
 """Luma is resized as 16-bit numbers, in 1/256 levels."""
+_HALVED = 256
+"""From this short side on, means of 2 x 2 px come first: ten times as fast as a resize by a fraction."""
 
 
 class NearHash(NamedTuple):
@@ -39,7 +41,10 @@ class NearHash(NamedTuple):
 
 def dct_hash(rgb: NDArray[np.uint8]) -> NearHash:
     """Hashes of a picture, uint8 (h, w, 3), margins already trimmed."""
-    luma = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY).astype(np.uint16) * _LUMA_UNIT
+    rgb = np.ascontiguousarray(rgb)
+    if min(rgb.shape[:2]) >= _HALVED:
+        rgb = _half(rgb)
+    luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.uint16) * _LUMA_UNIT
     large = _area(luma, 64).astype(np.float64)
     small = large.reshape(32, 2, 32, 2).sum(axis=(1, 3))
     coefficients = _basis(32, 8) @ small @ _basis(32, 8).T
@@ -48,7 +53,7 @@ def dct_hash(rgb: NDArray[np.uint8]) -> NearHash:
     return NearHash(
         int.from_bytes(_pack(coefficients), "little"),
         _pack(coefficients256),
-        _area(rgb, 4).tobytes(),
+        _area(_half(rgb) if min(rgb.shape[:2]) >= _HALVED // 2 else rgb, 4).tobytes(),
         float(np.sqrt(np.mean(orthonormal**2))),
     )
 
@@ -60,26 +65,8 @@ def hash_words(phash256: NDArray[np.uint8]) -> U64:
 
 def mirror(hashes: U64) -> U64:
     """Hash of the picture seen in a mirror. 64-bit hashes: shape (n,); 256-bit ones: (n, 4) words."""
-    return hashes ^ _mask(hashes, columns=True)
-
-
-def flip(hashes: U64) -> U64:
-    """Hash of the picture upside down (rows reversed). Shapes as in `mirror`."""
-    return hashes ^ _mask(hashes, columns=False)
-
-
-def rotate180(hashes: U64) -> U64:
-    """Hash of the picture turned by half a turn. Shapes as in `mirror`."""
-    return mirror(flip(hashes))
-
-
-def transpose(hashes: U64) -> U64:
-    """Hash of the picture with rows and columns exchanged. Shapes as in `mirror`."""
-    side = 8 if hashes.ndim == 1 else 16
-    raw = np.ascontiguousarray(hashes.reshape(len(hashes), -1)).astype("<u8").view(np.uint8)
-    bits = np.unpackbits(raw, axis=1, bitorder="little").reshape(-1, side, side)
-    turned = np.packbits(bits.transpose(0, 2, 1).reshape(len(hashes), -1), axis=1, bitorder="little")
-    return turned.view("<u8").astype(np.uint64).reshape(hashes.shape)
+    # Odd frequencies of a row, which stand at even bits, change their sign.
+    return hashes ^ np.uint64(0x5555555555555555)
 
 
 def mirror_tiny(tiny: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -87,16 +74,13 @@ def mirror_tiny(tiny: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return tiny.reshape(-1, 4, 4, 3)[:, :, ::-1].reshape(-1, 48)
 
 
-def _mask(hashes: U64, columns: bool) -> U64:
-    """The bits of odd frequencies: those change sign when the axis is reversed."""
-    side = 8 if hashes.ndim == 1 else 16
-    odd = np.zeros((side, side), np.uint8)
-    if columns:
-        odd[:, ::2] = 1
-    else:
-        odd[::2] = 1
-    mask = np.packbits(odd.ravel(), bitorder="little").view("<u8").astype(np.uint64)
-    return mask if hashes.ndim == 2 else mask[0]
+def _half(image: NDArray) -> NDArray:
+    """Means of 2 x 2 pixels. An odd side loses its middle line, so that mirrored pictures stay mirrored."""
+    for axis in (0, 1):
+        if image.shape[axis] % 2:
+            image = np.delete(image, image.shape[axis] // 2, axis)
+    size = image.shape[1] // 2, image.shape[0] // 2
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
 def _area(image: NDArray, side: int) -> NDArray:

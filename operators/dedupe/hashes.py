@@ -54,9 +54,10 @@ class HashExact(Measure):
 class HashNear(Measure):
     """DCT-sign hashes of the picture without its uniform margins."""
 
+    version = 2
     views = (_RGB,)
     source = "sign of DCT coefficients (Zauner 2010, with the sign in place of the median)"
-    cost = "1.5 ms for each image"
+    cost = "0.5 ms for each image"
 
     def writes(self) -> list[Column]:
         return [
