@@ -143,6 +143,33 @@ def test_colour_variants_stay_and_grey_copies_are_flagged(head, near_columns, de
     assert blind["kept"].to_pylist().count(False) >= 80
 
 
+def small_shape(kind, rgb, side):
+    """One shape in the middle of a white ground."""
+    image = np.full((800, 800, 3), 255, np.uint8)
+    if kind == "disc":
+        cv2.circle(image, (400, 400), side, rgb, -1, cv2.LINE_AA)
+    else:
+        cv2.putText(image, kind, (400 - 3 * side, 400 + 3 * side), 0, side / 6, rgb, side // 2, cv2.LINE_AA)
+    return image
+
+
+def test_small_shapes_and_icons_of_other_colours_stay_but_their_copies_drop(head, near_columns, decide):
+    kinds, colours = [("disc", 60), ("R", 64), ("B", 64)], [COLOURS[i] for i in (0, 1, 2, 4)]
+    images = [small_shape(kind, colour, side) for kind, side in kinds for colour in colours]
+    table = table_of(head, near_columns, images)
+    answer, facts = decide(DedupeNear(), table)
+    assert all(answer["kept"].to_pylist())
+    assert facts["low_info"] == 0
+    copies = table_of(head, near_columns, [resized(image, 0.75) for image in images], "copy")
+    answer, _ = decide(DedupeNear(), pa.concat_tables([table, copies]))
+    near_of = by_id(answer, "near_of")
+    found = [
+        near_of[b] == (a,) for a, b in zip(table["id"].to_pylist(), copies["id"].to_pylist(), strict=True)
+    ]
+    assert sum(found) >= 0.9 * len(found)
+    assert answer["kept"].to_pylist().count(False) == sum(found)
+
+
 @pytest.mark.acceptance("DA7")
 def test_equal_hashes_of_many_colours_are_verified_one_by_one(head, near_columns, decide):
     """600 looks of one hash: copies of one look drop, other colours stay, and the bound is reported."""
