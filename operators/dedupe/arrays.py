@@ -11,6 +11,8 @@ U64 = NDArray[np.uint64]
 I64 = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+SAMPLE, MAX_REPORTED = 8, 100
+"""Facts of a step name this many of its largest groups, with so many members each."""
 SLAB_PARTS = 64
 """Parts that one map task reads: at most 262,144 rows, and one run file instead of 64."""
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thresher.operators.dedupe.arrays import I64, U64, Bools
+from thresher.operators.dedupe.arrays import I64, MAX_REPORTED, SAMPLE, U64, Bools
 from thresher.operators.dedupe.dct import mirror as mirrored
 
 MAX_DISTANCE = 8
@@ -24,8 +24,6 @@ BUCKET_LIMIT = 256
 WINDOW = 16
 """In a bucket that is still too large, sorted by the remaining bits and the number, a hash meets this
 many neighbours and this many from the start: of equal hashes, the best."""
-SAMPLE = 8
-MAX_REPORTED = 100
 CHUNK = 1 << 20
 
 _WIDTHS = (10, 11, 11, 10, 11, 11)
@@ -74,22 +72,18 @@ class Work:
 def candidate_pairs(hashes: U64, work: Work, mirror: bool = True) -> Iterator[Pairs]:
     """Pairs of indices whose hashes are within 8 bits and share 3 of 6 blocks, in chunks.
 
-    A pair comes once, or a few times where buckets were capped. Raises ValueError above 2^30 hashes.
+    A pair comes once from each table that brings it together. Raises ValueError above 2^30 hashes.
     """
     if len(hashes) >= MAX_HASHES:
         raise ValueError(f"{len(hashes)} hashes are more than one node can index ({MAX_HASHES})")
-    whole = 0  # bit t: table t had no capped bucket, so that its pairs are complete
     for t, blocks in enumerate(TABLES):
         work.compares.append(0)
-        capped_before = work.capped_count
         entries = _sorted_entries(hashes, blocks, mirror)
         for left, right in _meetings(entries, hashes, t, work):
             work.compares[t] += len(left)
-            pairs = _close(hashes, left, right, whole)
+            pairs = _close(hashes, left, right)
             if len(pairs.a):
                 yield pairs
-        if work.capped_count == capped_before:
-            whole |= 1 << t
 
 
 def _sorted_entries(hashes: U64, blocks: tuple[int, ...], mirror: bool) -> U64:
@@ -184,34 +178,14 @@ def _values(entries: U64, hashes: U64) -> U64:
     return np.where(entries & np.uint64(1) == 1, mirrored(value), value)
 
 
-def _close(hashes: U64, left: U64, right: U64, whole: int) -> Pairs:
-    """The pairs within 8 bits that no earlier complete table has brought together."""
+def _close(hashes: U64, left: U64, right: U64) -> Pairs:
+    """The pairs of entries that are within 8 bits."""
     flags = (left & np.uint64(1)) + (right & np.uint64(1))
     # A mirrored entry comes second; of the two mirrored views of one pair the one with a < b counts.
     swap = np.where(flags == 1, left & np.uint64(1) == 1, left > right)
     left, right = np.where(swap, right, left), np.where(swap, left, right)
     wanted = (flags < 2) & (left >> np.uint64(1) < right >> np.uint64(1))
     left, right, flags = left[wanted], right[wanted], flags[wanted]
-    difference = _values(left, hashes) ^ _values(right, hashes)
-    new = (np.bitwise_count(difference) <= MAX_DISTANCE) & (_shared_tables(difference) & whole == 0)
+    near = np.bitwise_count(_values(left, hashes) ^ _values(right, hashes)) <= MAX_DISTANCE
     a, b = (left >> np.uint64(1)).astype(np.int64), (right >> np.uint64(1)).astype(np.int64)
-    return Pairs(a[new], b[new], flags[new] == 1)
-
-
-def _shared_tables(difference: U64) -> I64:
-    """Bit t is set where table t gives both hashes one key."""
-    agree = np.zeros(len(difference), np.int64)
-    for block in range(6):
-        mask = np.uint64(((1 << _WIDTHS[block]) - 1) << _SHIFTS[block])
-        agree |= (difference & mask == 0).astype(np.int64) << block
-    return _TABLES_OF[agree]
-
-
-_TABLES_OF = np.array(
-    [
-        sum(1 << t for t, blocks in enumerate(TABLES) if all(agree >> block & 1 for block in blocks))
-        for agree in range(64)
-    ],
-    np.int64,
-)
-"""Blocks that agree (6 bits) -> tables that meet (20 bits)."""
+    return Pairs(a[near], b[near], flags[near] == 1)

@@ -1,9 +1,9 @@
 """DCT-sign hashes: the signs of the low frequencies of a picture's luma, 64 and 256 bits.
 
-Luma (Rec. 601), at half size where the picture is large, is area-resized to 64 x 64 (256 bits) and 32 x 32 (64 bits); of its orthonormal
-DCT-II the coefficients [1..16] x [1..16] and [1..8] x [1..8] count, row by row; bit i, from the
-least significant, is set if coefficient i is > 0. Because signs and not ranks are kept, the hash of
-the mirrored picture is an exact function of the stored one.
+Luma (Rec. 601), at half size where the picture is large, is area-resized to 64 x 64 (256 bits) and
+32 x 32 (64 bits); of its orthonormal DCT-II the coefficients [1..16] x [1..16] and [1..8] x [1..8] count,
+row by row; bit i, from the least significant, is set if coefficient i is > 0. Because signs and not ranks
+are kept, the hash of the mirrored picture is an exact function of the stored one.
 Cosines are whole numbers (1/4096) and so are the pixels: sums are exact in float64, in any order, on
 any machine.
 """

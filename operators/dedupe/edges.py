@@ -17,6 +17,7 @@ from thresher.schemas import ThresherError
 MIRROR = 1
 GREY = 2
 
+_CHUNK = 1 << 16
 _EDGES_PER_RECORD = 20
 _ALWAYS_ALLOWED = 10_000_000
 """A burst of some thousand frames has more edges than 20 a record and is no fault."""
@@ -45,20 +46,25 @@ def find_edges(pool: Pool, max_distance: int, max_colour_diff: float, work: Work
     for pairs in candidate_pairs(pool.phash[best], work):
         a, b = best[pairs.a], best[pairs.b]
         close = distance256(looks.phash256, a, b, pairs.mirror) <= max_distance
-        a, b, mirror = a[close], b[close], pairs.mirror[close]
-        same, grey = compare(looks, a, b, mirror, max_colour_diff)
-        flags = np.where(mirror, MIRROR, 0) + np.where(grey, GREY, 0)
-        found.append((a << 32 | b << 2 | flags)[same | grey])
+        found.append((a << 32 | b << 2 | pairs.mirror * MIRROR)[close])
         new += len(found[-1])
         if new > allowed:
             found, new = [_distinct(found, allowed)], 0
     packed = _distinct(found, allowed)
+    for start in range(0, len(packed), _CHUNK):
+        a, b, mirror = _unpack(packed[start : start + _CHUNK])
+        same, grey = compare(looks, a, b, mirror > 0, max_colour_diff)
+        packed[start : start + _CHUNK] = np.where(same | grey, a << 32 | b << 2 | mirror | grey * GREY, -1)
     work.capped = [c._replace(sample=tuple(best[list(c.sample)].tolist())) for c in work.capped]
-    return Edges(packed >> 32, packed >> 2 & ((1 << 30) - 1), packed & 3, stands_for, len(best))
+    return Edges(*_unpack(packed[packed >= 0]), stands_for, len(best))
+
+
+def _unpack(packed: I64) -> tuple[I64, I64, I64]:
+    return packed >> 32, packed >> 2 & ((1 << 30) - 1), packed & 3
 
 
 def _distinct(found: list[I64], allowed: int) -> I64:
-    """Each edge once: capped buckets let a pair meet in several tables."""
+    """Each pair once: it meets in several tables."""
     edges = np.unique(np.concatenate(found))
     if len(edges) > allowed:
         raise ThresherError(

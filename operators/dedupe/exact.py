@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from thresher.operators.base import Context, TableReader
-from thresher.operators.dedupe.arrays import slabs
+from thresher.operators.dedupe.arrays import MAX_REPORTED, slabs
 from thresher.operators.dedupe.captions import (
     ALT_TEXTS,
     alt_texts,
@@ -22,14 +22,7 @@ from thresher.operators.dedupe.captions import (
     write_captions,
 )
 from thresher.operators.dedupe.decisions import decision_table
-from thresher.operators.dedupe.groups import (
-    MAX_REPORTED,
-    PLACEHOLDER_SIZE,
-    Job,
-    group,
-    members,
-    write_keys,
-)
+from thresher.operators.dedupe.groups import PLACEHOLDER_SIZE, Job, group, members, write_keys
 from thresher.operators.dedupe.order import ORDER_COLUMNS, Dedupe, OrderParams
 from thresher.operators.registry import operator
 from thresher.schemas import Column, Reason
@@ -44,7 +37,7 @@ class DedupeExact(Dedupe):
 
     version = 2
     params_model = OrderParams
-    reads = ("bytes_sha", "px_sha", "px_ver", *ORDER_COLUMNS)
+    reads = ("bytes_sha", "px_sha", *ORDER_COLUMNS)
     extends = (ALT_TEXTS.name,)
     cost = "1 minute of two cores for ten million records"
 

@@ -15,7 +15,6 @@ from thresher.operators.dedupe.arrays import I64, Bools
 MAX_ROUNDS = 24
 """Random graphs need 2 to 8 parallel rounds. A sorted chain needs one for each two nodes: finish those
 one node after another."""
-_STRIDE = 1 << 20
 
 
 def star_rule(nodes: int, a: I64, b: I64, max_rounds: int = MAX_ROUNDS) -> I64:
@@ -49,11 +48,9 @@ def star_rule(nodes: int, a: I64, b: I64, max_rounds: int = MAX_ROUNDS) -> I64:
 def _finish(dropped: Bools, low: I64, high: I64) -> None:
     """The same decision in node order, for edges whose ends are all undecided."""
     order = np.lexsort((high, low))
-    for start in range(0, len(order), _STRIDE):
-        some = order[start : start + _STRIDE]
-        for better, worse in zip(low[some].tolist(), high[some].tolist(), strict=True):
-            if not dropped[better]:
-                dropped[worse] = True
+    for better, worse in zip(low[order].tolist(), high[order].tolist(), strict=True):
+        if not dropped[better]:
+            dropped[worse] = True
 
 
 def components(nodes: int, a: I64, b: I64) -> I64:

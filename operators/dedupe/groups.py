@@ -1,10 +1,10 @@
 """Groups of equal files by one shuffle. Tasks communicate through run files; the driver sees counts.
 
 `keys` (by content) -> `touched` (by slab of the row): the members of groups of two or more, each with
-its keeper. Files of equal bytes have equal pixels, so that one key finds both kinds of group.
+its keeper. Files of equal bytes have equal pixels, so that one key finds both kinds of group; the
+pixels of one run are of one decoder version, which is part of the Measure's fingerprint.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from thresher.operators.base import TableReader
-from thresher.operators.dedupe.arrays import U64, equal_rows, partition_of, shared, slab_of, words
+from thresher.operators.dedupe.arrays import (
+    MAX_REPORTED,
+    SAMPLE,
+    equal_rows,
+    partition_of,
+    shared,
+    slab_of,
+    words,
+)
 from thresher.operators.dedupe.order import OrderParams, priority, survivor_order
 from thresher.operators.shuffle import read_partition, write_run
 
 PLACEHOLDER_SIZE = 10_000
 """Larger groups are error pages, empty pictures, "image removed" notices: not even one survives."""
-MAX_REPORTED = 100
-_SAMPLE = 8
 
 
 @dataclass(frozen=True)
@@ -46,18 +52,16 @@ class Job:
 
 def write_keys(slab: int, job: Job) -> None:
     """Shuffle a slab's records by their content: the pixels' hash, or that of the bytes without one."""
-    columns = ("id", "bytes_sha", "px_sha", "px_ver", *job.params.order_columns())
+    columns = ("id", "bytes_sha", "px_sha", *job.params.order_columns())
     pieces = []
     for part in job.slabs[slab]:
         live = job.table.read(part, columns)
-        version = pc.if_else(live["px_sha"].is_valid(), live["px_ver"], pa.scalar(None, pa.string()))
         piece = {
             "row": live["row"],
             "id": live["id"],
             "pri": pa.array(priority(live, job.params)),
             "bytes": live["bytes_sha"],
             "content": pc.coalesce(live["px_sha"], live["bytes_sha"]),
-            "version": pa.array(_version_numbers(version)),
         }
         pieces.append(pa.table(piece))
     keys = pa.concat_tables(pieces)
@@ -73,7 +77,7 @@ def group(partition: int, job: Job) -> dict[str, Any]:
     keys = read_partition([job.run("keys", i) for i in range(len(job.slabs))], partition)
     keys = keys.take(pa.array(np.flatnonzero(shared(words(keys["content"])[:, 0]))))
     keys = keys.take(pa.array(survivor_order(keys["pri"].to_numpy(), words(keys["id"]))))
-    best = equal_rows(words(keys["content"]), keys["version"].to_numpy())
+    best = equal_rows(words(keys["content"]))
     size = np.bincount(best, minlength=1)[best]
     member = np.argsort(best, kind="stable")
     member = member[size[member] > 1]
@@ -93,7 +97,7 @@ def group(partition: int, job: Job) -> dict[str, Any]:
     write_run(job.run("touched", partition), touched, slab_of(row[member], job.slabs), len(job.slabs))
     junk = start[size[start] > PLACEHOLDER_SIZE]
     largest = junk[np.argsort(-size[junk], kind="stable")][:MAX_REPORTED]
-    ids = [[i.hex() for i in keys["id"].take(pa.array(member[s : s + _SAMPLE])).to_pylist()] for s in largest]
+    ids = [[i.hex() for i in keys["id"].take(pa.array(member[s : s + SAMPLE])).to_pylist()] for s in largest]
     found = [{"size": int(size[s]), "sample": sample} for s, sample in zip(largest, ids, strict=True)]
     return {"count": len(junk), "largest": found}
 
@@ -102,13 +106,3 @@ def members(slab: int, job: Job) -> pa.Table:
     """The slab's members of groups that leave a survivor."""
     touched = job.touched(slab)
     return touched.filter(pc.less_equal(touched["size"], PLACEHOLDER_SIZE))
-
-
-def _version_numbers(version: pa.ChunkedArray) -> U64:
-    """A number for each decoder version: the first 8 bytes of its BLAKE2b, 0 for none."""
-    coded = version.combine_chunks().dictionary_encode()
-    numbers = [
-        int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-        for text in coded.dictionary.to_pylist()
-    ]
-    return np.array([*numbers, 0], np.uint64)[coded.indices.fill_null(len(numbers)).to_numpy()]

