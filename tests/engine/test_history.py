@@ -6,8 +6,11 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
+
+import thresher
 
 
 def _export(folder: Path) -> Path:
@@ -63,16 +66,79 @@ def test_a_tar_replaced_and_put_back_equals_a_fresh_run(cli, photo_tiles, recipe
     assert kept == 30
 
 
+CHANGING = (
+    "      - quality\n",
+    "      - quality\n      - select: {as: early, drop: {blurry: 'sharpness < 1'}}\n",
+)
+
+
+def _groups(export: Path) -> dict[bytes, int]:
+    rows = pq.read_table(export / "index.parquet", columns=["id", "dup_group"])
+    return dict(zip(rows["id"].to_pylist(), rows["dup_group"].to_pylist(), strict=True))
+
+
 @pytest.mark.acceptance("C4")
-def test_another_history_of_thresholds_gives_the_same_export(cli, pool, recipe, tmp_path, tree_digest):
-    """`dataset.json` tells of this recipe, not of an earlier one that happened to keep the same records."""
-    path = recipe()
-    bound = "tables.images.steps.select.drop.blurry=sharpness < "
-    cli.run(path, "--run", "r", "--local", "--set", bound + "0.5")
-    cli.run(path, "--run", "r", "--local", "--set", bound + "0.25")
-    cli.run(path, "--run", "fresh", "--local", "--set", bound + "0.25")
-    assert tree_digest(_export(tmp_path / "r")) == tree_digest(_export(tmp_path / "fresh"))
-    assert "0.25" in (_export(tmp_path / "r") / "dataset.json").read_text()
+def test_any_history_gives_what_a_fresh_run_gives(photo_tiles, recipe, tmp_path, tree_digest, ledger_of):
+    """One run after another change of mind or pool: ledger, shards, index, dataset.json of the newest alone.
+
+    Each of the first ten tiles has a blurred copy, of which five are the larger file and so the keeper,
+    while the early select lets them through; each of the next ten an exact twin with its own caption.
+    """
+    pool = tmp_path / "photos"
+    pool.mkdir()
+    for i, path in enumerate(photo_tiles[:32]):
+        shutil.copy2(path, pool / path.name)
+        if i % 2:
+            (pool / f"{path.stem}.txt").write_text(f"A photograph, number {i}.")
+        if i < 10:
+            image = Image.open(path).filter(ImageFilter.GaussianBlur(1.5))
+            image.save(pool / f"soft-{i}.jpg", quality=100 if i < 5 else 60)
+        elif i < 20:
+            shutil.copy2(path, pool / f"twin-{i}.jpg")
+            (pool / f"twin-{i}.txt").write_text(f"The same, number {i}.")
+    path = recipe(CHANGING)
+    early, late = (f"tables.images.steps.{s}.drop.blurry=sharpness < " for s in ("early", "select"))
+    export = "tables.images.export."
+    singles = [p.stem for p in photo_tiles[20:32]]
+
+    def edit() -> None:
+        """A kept record's caption, a twin's (its keeper tells it), a caption gone and a new one."""
+        (pool / f"{singles[1]}.txt").write_text("Another caption.")
+        (pool / "twin-12.txt").write_text("Another caption of the twin.")
+        (pool / f"{singles[3]}.txt").unlink()
+        (pool / f"{singles[0]}.txt").write_text("A caption at last.")
+        (pool / f"{singles[5]}.json").write_text('{"licence": "CC0-1.0"}')
+
+    def move() -> None:
+        """A keeper goes, its duplicate stays; a file comes; a kept file's content changes."""
+        (pool / "soft-3.jpg").unlink()
+        shutil.copy2(photo_tiles[40], pool / "late.jpg")
+        shutil.copy2(photo_tiles[41], pool / f"{singles[7]}.jpg")
+
+    history = [
+        ("all", None, []),
+        ("tight early", None, [early + "150", late + "0.5"]),
+        ("the same records kept", None, [early + "150", late + "0.25"]),
+        ("captions, smaller shards", edit, [late + "20", export + "shard_size=30KB"]),
+        ("files, resized", move, [late + "20", export + "resize={short_side: 96}"]),
+        ("original bytes again", None, [early + "150"]),
+        ("all again", None, []),
+    ]
+    groups = []
+    for number, (name, change, overrides) in enumerate(history):
+        if change:
+            change()
+        for run in ("r", f"fresh-{number}"):
+            thresher.run(path, tmp_path / run, overrides=overrides, local=True, quiet=True)
+        long, fresh = tmp_path / "r", tmp_path / f"fresh-{number}"
+        rows = [[{**r, "version": 0} for r in ledger_of(f, live=True)] for f in (long, fresh)]
+        assert rows[0] == rows[1], name
+        assert _export(long).name == _export(fresh).name, name
+        assert tree_digest(_export(long)) == tree_digest(_export(fresh)), name
+        groups.append(_groups(_export(long)))
+    assert groups[1].keys() == groups[2].keys(), "two bounds that keep the same records"
+    assert any(groups[0][i] != groups[1][i] for i in groups[0].keys() & groups[1].keys())
+    assert groups[0].keys() - groups[1].keys() and groups[1].keys() - groups[0].keys()
 
 
 def test_an_export_folder_kept_from_a_deleted_run_is_not_taken_for_the_new_one(cli, pool, recipe, tmp_path):
