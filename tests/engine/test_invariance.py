@@ -53,7 +53,7 @@ tables:
       - select: {as: early, drop: {blurry: "sharpness < quantile(sharpness, 0.2)"}}
       - dedupe.near
       - select: {as: sharpest, at_most: {per: source, n: 20, by: -sharpness}}
-      - select: {as: some, at_most: {per: licence, n: 30}}
+      - select: {as: some, at_most: {per: licence, n: 30, by: short_side}}
     export: {buckets: {table: hunyuan33, base: 256}, shard_size: 100KB}
 """
 
@@ -127,7 +127,7 @@ def test_results_do_not_depend_on_how_they_were_made(
         monkeypatch.setattr(ingesting, "list_source", plain)
 
     aside, pool = tmp_path / "aside", tmp_path / "pool"
-    late = [*sorted((pool / "photos").iterdir())[::2], pool / "tars/0.tar", pool / "rows/1.parquet"]
+    late = [*sorted((pool / "photos").iterdir())[::2], pool / "tars/0.tar", pool / "rows/0.parquet"]
     for file in late:
         (aside / file.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.move(file, aside / file.parent.name)
