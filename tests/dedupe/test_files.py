@@ -1,4 +1,4 @@
-"""Both steps over encoded files, from bytes to decisions."""
+"""Exact duplicates over encoded files, from bytes to decisions."""
 
 import io
 
@@ -9,7 +9,6 @@ from PIL import Image
 
 from thresher.operators.dedupe.exact import DedupeExact
 from thresher.operators.dedupe.hashes import HashExact, HashNear
-from thresher.operators.dedupe.near import DedupeNear
 
 
 def encoded(pixels, **options):
@@ -38,31 +37,6 @@ def table_of(measure, head):
         )
 
     return build
-
-
-def seen(answer, record):
-    row = answer.filter(pa.array([i == record for i in answer["id"].to_pylist()])).to_pylist()[0]
-    return row["reason"], row["keeper"]
-
-
-@pytest.mark.acceptance("I3")
-def test_twins_resaves_and_reencodings(photos, table_of, decide):
-    photo = Image.fromarray(photos[0])
-    first = encoded(photos[0], format="PNG", compress_level=1)
-    resaved = encoded(photos[0], format="PNG", compress_level=9)
-    reencoded = encoded(photos[0], format="JPEG", quality=75)
-    table = table_of([first, first, resaved, reencoded, encoded(photos[1], format="PNG")])
-    assert photo.size == (table["width"][0].as_py(), table["height"][0].as_py())
-    ids = table["id"].to_pylist()
-    exact, _ = decide(DedupeExact(), table)
-    keeper = min(ids[0], ids[1])  # more bytes than the re-save; of twins, the smaller id
-    for record in ids[:3]:
-        assert seen(exact, record) == ((None, None) if record == keeper else ("duplicate_exact", keeper))
-    assert seen(exact, ids[3]) == seen(exact, ids[4]) == (None, None)
-    survivors = table.filter(pa.array([i in (keeper, ids[3], ids[4]) for i in ids]))
-    near, _ = decide(DedupeNear(), survivors)
-    assert seen(near, ids[3]) == ("duplicate_near", keeper)
-    assert seen(near, keeper) == seen(near, ids[4]) == (None, None)
 
 
 @pytest.mark.acceptance("DA2")
