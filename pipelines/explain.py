@@ -1,8 +1,10 @@
 """One record's story, told from the run's files."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from string import hexdigits
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,139 +14,161 @@ import pyarrow.parquet as pq
 from thresher.pipelines.runview import OpenRun
 from thresher.pipelines.store.files import read_table
 from thresher.pipelines.store.manifest import part_name
-from thresher.schemas import UsageError
-from thresher.schemas.ids import id_halves
+from thresher.schemas import Reason, UsageError
+from thresher.schemas.decisions import STATUSES, ordinal
+from thresher.schemas.errors import nearest
 from thresher.schemas.sidecar import plain
 
+
+def _object(**properties: Any) -> dict[str, Any]:
+    required = list(properties)
+    return {"type": "object", "required": required, "additionalProperties": False, "properties": properties}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_TEXT, _COUNT = {"type": "string"}, {"type": "integer", "minimum": 0}
+_WORD = {"type": ["string", "null"]}
+_ID = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_STATUS = {"enum": list(STATUSES)}
+_OTHER = _object(id=_ID, key=_TEXT, status=_STATUS, distance=_TEXT)
+_PLACE = _object(
+    folder=_TEXT, shard=_TEXT, ordinal=_COUNT, offset=_COUNT, size=_COUNT, bucket=_WORD, members=_list(_TEXT)
+)
 EXPLAIN_SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "thresher explain --json",
-    "type": "object",
-    "required": [
-        "id",
-        "table",
-        "source",
-        "key",
-        "version",
-        "status",
-        "step",
-        "reason",
-        "message",
-        "media",
-        "columns",
-        "decisions",
-        "duplicates",
-        "export",
-    ],
-    "additionalProperties": False,
-    "properties": {
-        "id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
-        "table": {"type": "string"},
-        "source": {"type": "string"},
-        "key": {"type": "string"},
-        "version": {"type": "integer", "minimum": 0},
-        "status": {"enum": ["kept", "dropped", "failed"]},
-        "step": {"type": ["string", "null"]},
-        "reason": {"type": ["string", "null"]},
-        "message": {"type": ["string", "null"]},
-        "media": {"type": "array", "items": {"type": "object"}},
-        "columns": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["name", "value", "unit", "meaning", "backend", "revision", "step"],
-            },
-        },
-        "decisions": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["step", "kept", "reason", "column", "value", "bound", "keeper", "also"],
-            },
-        },
-        "duplicates": {
-            "type": "object",
-            "required": ["keeper", "dropped"],
-            "properties": {"keeper": {"type": ["object", "null"]}, "dropped": {"type": "array"}},
-        },
-        "export": {"type": ["object", "null"]},
-    },
-}
-
-
-def find(run: OpenRun, prefix: str) -> tuple[str, int, int]:
-    """(table, part, offset) of the newest record whose id starts with `prefix`.
-
-    Raises UsageError when none does (with the nearest id) or several do.
-    """
-    prefix = prefix.lower().strip()
-    if not prefix or len(prefix) > 32 or set(prefix) - set("0123456789abcdef"):
-        raise UsageError(f"{prefix!r} is no id", mend="An id is 32 hex digits, or a unique start of them")
-    low, high = prefix.ljust(32, "0"), prefix.ljust(32, "f")
-    matches: dict[str, tuple[int, str, int, int]] = {}
-    nearest: tuple[int, str] | None = None
-    for table, part, ids, versions in _ids(run):
-        first, second = id_halves(ids)
-        inside = _between(first, second, low, high)
-        for i in np.flatnonzero(inside).tolist():
-            name = bytes(ids[i]).hex()
-            matches[name] = max(matches.get(name, (-1, "", 0, 0)), (int(versions[i]), table, part, i))
-        if not matches and len(first):
-            gaps = np.abs(first.astype(np.float64) - float(int(low[:16], 16)))
-            i = int(np.argmin(gaps))
-            nearest = min(nearest or (1 << 70, ""), (int(gaps[i]), bytes(ids[i]).hex()))
-    if len(matches) == 1:
-        _, table, part, offset = next(iter(matches.values()))
-        return table, part, offset
-    if matches:
-        some = ", ".join(sorted(matches)[:5])
-        raise UsageError(
-            f"{len(matches)} records start with {prefix}", mend=f"Give more digits. They are: {some}"
+} | _object(
+    id=_ID,
+    table=_TEXT,
+    source=_TEXT,
+    key=_TEXT,
+    version=_COUNT,
+    status=_STATUS,
+    step=_WORD,
+    reason=_WORD,
+    message=_WORD,
+    media=_list({"type": "object"}),
+    columns=_list(
+        _object(name=_TEXT, value={}, unit=_TEXT, meaning=_TEXT, backend=_TEXT, revision=_TEXT, step=_TEXT)
+    ),
+    decisions=_list(
+        _object(
+            step=_TEXT,
+            kept={"type": "boolean"},
+            reason=_WORD,
+            column=_WORD,
+            value=_WORD,
+            bound=_WORD,
+            keeper=_or_null(_ID),
+            also={"type": ["array", "null"], "items": _TEXT},
         )
-    near = f"The nearest is {nearest[1]}" if nearest else "The run has no records"
-    raise UsageError(f"no record's id starts with {prefix}", str(run.folder), near)
+    ),
+    duplicates=_object(keeper=_or_null(_OTHER), dropped=_list(_OTHER)),
+    other_versions=_list(_object(version=_COUNT, status=_STATUS, reason=_WORD)),
+    export=_or_null(_PLACE),
+    earlier_exports=_list(_PLACE),
+)
+
+HINTS = 100_000
+"""Names among which the nearest to an unknown one is looked for."""
 
 
-def explain(run: OpenRun, prefix: str) -> dict[str, Any]:
-    """The record's story as JSON-ready data that fits `EXPLAIN_SCHEMA`."""
-    table, part, offset = find(run, prefix)
-    ledger = run.ledger(table, part).slice(offset, 1).to_pylist()[0]
+class Row(NamedTuple):
+    """Where one version of a record stands."""
+
+    table: str
+    part: int
+    offset: int
+    name: str
+    """`source/key`."""
+
+
+def find(run: OpenRun, asked: str) -> list[Row]:
+    """Every version of the one record that is meant by a start of its id, or by a file's name: the end
+    of `source/key`, or of the path, at a `/`. Raises UsageError when none is meant (with the nearest)
+    or several are (with their ids)."""
+    name = os.path.abspath(asked) if asked.startswith(("./", "../")) else asked
+    prefix = asked.lower() if 0 < len(asked) <= 32 and not set(asked.lower()) - set(hexdigits) else None
+    found: dict[str, list[Row]] = {}
+    near_ids: list[str] = []
+    names: list[str] = []
+    for table in run.tables():
+        roots = run.plan(table)["roots"]
+        for part in run.parts(table):
+            rows = run.catalog(table).read(part, ["id", "source", "key"])
+            source = rows["source"][0].as_py()  # a part never mixes sources
+            ids = np.frombuffer(b"".join(rows["id"].to_pylist()).hex().encode(), "S32")
+            hits = _ends_with(rows["key"], {source, roots.get(source, source)}, name)
+            if prefix is not None:
+                hits |= np.char.startswith(ids, prefix.encode())
+                ordered = np.sort(ids)
+                i = int(np.searchsorted(ordered, prefix.encode()))
+                near_ids += [n.decode() for n in ordered[max(0, i - 1) : i + 1]]
+            for i in np.flatnonzero(hits).tolist():
+                row = Row(table, part, i, f"{source}/{rows['key'][i]}")
+                found.setdefault(ids[i].decode(), []).append(row)
+            if not found and len(names) < HINTS:
+                names += [os.path.basename(key) for key in rows["key"].to_pylist()]
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        some = "; ".join(f"{record} {rows[0].name}" for record, rows in sorted(found.items())[:8])
+        what = f"{len(found)} records have ids or names like {asked!r}"
+        raise UsageError(what, mend=f"Give more of an id or of a path. They are: {some}")
+    if prefix is not None and near_ids:
+        gap = {n: abs(int(n, 16) - int(prefix.ljust(32, "0"), 16)) for n in near_ids}
+        mend = f"The nearest is {min(gap, key=lambda n: (gap[n], n))}"
+    else:
+        mend = (
+            nearest(os.path.basename(asked), names[:HINTS]) or "An id is 32 hex digits; a start of it will do"
+        )
+    raise UsageError(f"no record has the id or the name {asked!r}", str(run.folder), mend)
+
+
+def _ends_with(keys: pa.ChunkedArray, bases: set[str], name: str) -> np.ndarray:
+    """True where `name` is `base/key` or its end, at a `/`."""
+    hits = np.zeros(len(keys), np.bool_)
+    for base in bases if name else ():
+        whole = pc.binary_join_element_wise(f"/{base.rstrip('/')}", keys, "/")
+        hits |= pc.ends_with(whole, "/" + name.lstrip("/")).to_numpy()
+    return hits
+
+
+def explain(run: OpenRun, asked: str) -> dict[str, Any]:
+    """The record's story as JSON-ready data that fits `EXPLAIN_SCHEMA`: of the version that counts."""
+    rows = {r: run.ledger(r.table, r.part).slice(r.offset, 1).to_pylist()[0] for r in find(run, asked)}
+    live = (row for row, ledger in rows.items() if ledger["reason"] != Reason.SUPERSEDED)
+    here = next(live, next(iter(rows)))
+    table, part, offset, _ = here
+    ledger = rows.pop(here)
     catalog = run.catalog(table).read(part).slice(offset, 1).to_pylist()[0]
-    roots = run.plan(table)["roots"]
-    media = [m | {"root": roots.get(catalog["source"], "")} for m in catalog["media"]]
-    row = part << 24 | offset
+    root = run.plan(table)["roots"].get(catalog["source"], "")
+    current, *earlier = [_exported(folder, ledger["id"]) for folder in run.exports(table)] or [None]
     return {
         "id": ledger["id"].hex(),
         "table": table,
-        "source": ledger["source"],
-        "key": ledger["key"],
-        "version": ledger["version"],
-        "status": ledger["status"],
-        "step": ledger["step"],
-        "reason": ledger["reason"],
-        "message": ledger["message"],
-        "media": media,
+        **{
+            name: ledger[name] for name in ("source", "key", "version", "status", "step", "reason", "message")
+        },
+        "media": [medium | {"root": root} for medium in catalog["media"]],
         "columns": list(_columns(run, table, part, offset)),
-        "decisions": list(_decisions(run, table, part, row)),
+        "decisions": list(_decisions(run, table, part, ordinal(part, offset))),
         "duplicates": _duplicates(run, table, ledger),
-        "export": _export(run, table, ledger["id"]),
+        "other_versions": [
+            {name: other[name] for name in ("version", "status", "reason")}
+            for row, other in rows.items()
+            if row.table == table
+        ],
+        "export": current,
+        "earlier_exports": [place for place in earlier if place],
     }
-
-
-def _ids(run: OpenRun) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
-    for table in run.tables():
-        catalog = run.catalog(table)
-        for part in run.parts(table):
-            rows = catalog.read(part, ["id", "version"])
-            data = b"".join(rows["id"].to_pylist())
-            yield table, part, np.frombuffer(data, np.uint8).reshape(-1, 16), rows["version"].to_numpy()
-
-
-def _between(first: np.ndarray, second: np.ndarray, low: str, high: str) -> np.ndarray:
-    la, lb, ha, hb = (np.uint64(int(h, 16)) for h in (low[:16], low[16:], high[:16], high[16:]))
-    above = (first > la) | ((first == la) & (second >= lb))
-    below = (first < ha) | ((first == ha) & (second <= hb))
-    return np.asarray(above & below)
 
 
 def _columns(run: OpenRun, table: str, part: int, offset: int) -> Iterator[dict[str, Any]]:
@@ -186,61 +210,61 @@ def _duplicates(run: OpenRun, table: str, ledger: dict[str, Any]) -> dict[str, A
     keeper = None
     for part in run.parts(table):
         rows = run.ledger(table, part)
-        mine = rows.filter(
-            pc.fill_null(pc.equal(rows["keeper"], pa.scalar(ledger["id"], pa.binary(16))), False)
-        )
-        dropped += [_other(r, _distance(r)) for r in mine.to_pylist()]
+        mine = pc.equal(rows["keeper"], pa.scalar(ledger["id"], pa.binary(16)))
+        dropped += [_other(r, r) for r in rows.filter(mine).to_pylist()]
         if ledger["keeper"]:
-            own = rows.filter(pc.equal(rows["id"], pa.scalar(ledger["keeper"], pa.binary(16))))
-            keeper = next((_other(r, _distance(ledger)) for r in own.to_pylist()), keeper)
+            own = pc.equal(rows["id"], pa.scalar(ledger["keeper"], pa.binary(16)))
+            keeper = next((_other(r, ledger) for r in rows.filter(own).to_pylist()), keeper)
     return {"keeper": keeper, "dropped": sorted(dropped, key=lambda d: d["id"])}
 
 
-def _distance(row: dict[str, Any]) -> str:
-    """Bits to the keeper; the value of an exact duplicate is its checksum."""
-    return str(row["value"]) if row["reason"] == "duplicate_near" else "0"
-
-
-def _other(row: dict[str, Any], distance: str | None) -> dict[str, Any]:
+def _other(row: dict[str, Any], duplicate: dict[str, Any]) -> dict[str, Any]:
+    """The other one of a pair. A near duplicate's value is its bits; an exact one's is its checksum."""
+    distance = str(duplicate["value"]) if duplicate["reason"] == Reason.DUPLICATE_NEAR else "0"
     return {"id": row["id"].hex(), "key": row["key"], "status": row["status"], "distance": distance}
 
 
-def _export(run: OpenRun, table: str, record: bytes) -> dict[str, Any] | None:
-    folder = run.plan(table).get("export")
-    if not folder:
-        return None
-    for path in sorted((Path(folder) / "index.parquet").glob("*.parquet")):
-        columns = ["id", "shard", "ordinal", "offset", "size", "bucket", "members"]
-        rows = pq.read_table(path, columns=columns, filters=[("id", "==", record)])
-        for row in rows.to_pylist():
-            return {k: v for k, v in row.items() if k != "id"} | {"folder": folder}
+def _exported(folder: Path, record: bytes) -> dict[str, Any] | None:
+    names = [name for name in _PLACE["required"] if name != "folder"]
+    for path in sorted((folder / "index.parquet").glob("*.parquet")):
+        for row in pq.read_table(path, columns=names, filters=[("id", "==", record)]).to_pylist():
+            return {"folder": str(folder)} | row
     return None
 
 
 def tell(story: dict[str, Any]) -> str:
     """The story as text for a terminal."""
-    lines = [f"{story['id']}  {story['table']}: {story['source']} / {story['key']!r}"]
-    lines.append(_verdict(story))
+    lines = [f"{story['id']}  {story['table']}: {story['source']} / {story['key']!r}", _verdict(story)]
     for medium in story["media"]:
         span = "" if medium["offset"] is None else f", bytes {medium['offset']} + {medium['length']}"
         lines.append(f"  {medium['role']}: {medium['root'].rstrip('/')}/{medium['uri']}{span}")
+    lines += [
+        f"  version {v['version']} of the file: {v['status']}, {v['reason']}" for v in story["other_versions"]
+    ]
     lines += ["", "Decisions"] + [_decision(d) for d in story["decisions"]]
     both = story["duplicates"]
     if both["keeper"]:
         k = both["keeper"]
-        lines += ["", f"Its keeper: {k['id']} {k['key']!r} ({k['status']}), distance {k['distance'] or 0}"]
+        lines += ["", f"Its keeper: {k['id']} {k['key']!r} ({k['status']}), distance {k['distance']}"]
     if both["dropped"]:
         lines += ["", f"Kept instead of {len(both['dropped'])} duplicates"]
-        lines += [f"  {d['id']} {d['key']!r}, distance {d['distance'] or 0}" for d in both["dropped"]]
+        lines += [f"  {d['id']} {d['key']!r}, distance {d['distance']}" for d in both["dropped"]]
+    if story["export"] or story["earlier_exports"]:
+        lines.append("")
     if story["export"]:
-        e = story["export"]
-        lines += ["", f"Exported to {e['folder']}/{e['shard']}, sample {e['ordinal']} at byte {e['offset']}"]
+        still = "" if story["status"] == "kept" else "Dropped, but `placement: append` keeps old shards. "
+        lines.append(f"{still}Exported to {_place(story['export'])}")
+    lines += [f"In an earlier export, until `thresher gc`: {_place(e)}" for e in story["earlier_exports"]]
     lines += ["", "Columns"]
     for c in story["columns"]:
         value = str(c["value"])
         shown = value if len(value) <= 60 else value[:57] + "..."
         lines.append(f"  {c['name']:<18} {shown:<24} {c['unit']:<10} {c['backend']} {c['revision']}")
     return "\n".join(lines)
+
+
+def _place(place: dict[str, Any]) -> str:
+    return f"{place['folder']}/{place['shard']}, sample {place['ordinal']} at byte {place['offset']}"
 
 
 def _verdict(story: dict[str, Any]) -> str:

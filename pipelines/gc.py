@@ -45,21 +45,11 @@ def _unused(run: OpenRun) -> Iterator[tuple[Path, str]]:
         for folder in _folders(run.folder / "global" / table):
             if folder.name not in used:
                 yield folder, "decisions of " + folder.name.split("@")[0]
-        export = plan.get("export")
-        if export:
-            for folder in _folders(Path(export).parent):
-                if folder != Path(export) and _made_by(folder, run.name, table):
-                    yield folder, "an earlier export"
+        yield from ((folder, "an earlier export") for folder in run.exports(table)[1:])
     ledgers = {str(run.plan(t).get("ledger")) for t in run.tables()}
     for folder in _folders(run.folder / "ledger"):
         if f"ledger/{folder.name}" not in ledgers:
             yield folder, "an earlier ledger"
-
-
-def _made_by(export: Path, recipe: str, table: str) -> bool:
-    """True if the folder is a finished export of this recipe and table: `to` may be shared."""
-    made = (read_json(export / "dataset.json") or {}).get("identity", {})
-    return (made.get("recipe"), made.get("table")) == (recipe, table)
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -88,6 +88,20 @@ class OpenRun:
         """Label of a Decide step -> folder of its decisions, in recipe order."""
         return {k: self.folder / v for k, v in self.plan(table)["decisions"].items()}
 
+    def exports(self, table: str) -> list[Path]:
+        """The table's export, then finished earlier ones of this recipe and table that are still there."""
+        export = self.plan(table).get("export")
+        if not export:
+            return []
+        others = sorted(p.parent for p in Path(export).parent.glob("*/dataset.json"))
+        mine = [p for p in others if not p.is_symlink() and p != Path(export) and self._made(p, table)]
+        return [Path(export), *mine]
+
+    def _made(self, export: Path, table: str) -> bool:
+        """True if this recipe made it: the folder of `export.to` may be shared."""
+        made = (read_json(export / "dataset.json") or {}).get("identity", {})
+        return (made.get("recipe"), made.get("table")) == (self.name, table)
+
     def reader(self, table: str) -> RunTable:
         """All rows with every column."""
         return self._readers[table]
