@@ -1,76 +1,70 @@
 """`thresher doctor`: what works on this machine, what is absent and how to get it."""
 
-import importlib
 import importlib.metadata
 import importlib.util
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
 from io import BytesIO
-from typing import Literal
+from typing import NamedTuple
 
 from thresher.pipelines.cli.text import size_text
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One line of the report."""
 
     name: str
-    state: Literal["ok", "absent", "broken"]
+    state: str
+    """ok, absent or broken; the base must not be broken."""
     detail: str
 
 
-OPTIONAL = {
+EXTRAS = {
     "pillow_heif": ("HEIC images", "formats"),
     "pillow_jxl": ("JPEG XL images", "formats"),
     "skimage": ("the demo's photographs", "demo"),
     "sklearn": ("the demo's photographs", "demo"),
     "s3fs": ("pools on S3", "s3"),
 }
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
-def examine(base_only: bool = False) -> list[Check]:
+def examine() -> Iterator[Check]:
     """Run the checks. The base must work; extras may be absent."""
-    checks = [_guard("python", _python), _guard("ray", _ray), _guard("disk", _disk)]
-    checks += [_guard(f"decode {kind}", partial(_decode, kind)) for kind in _SAMPLES]
-    if not base_only:
-        checks += list(_extras())
-        checks.append(_guard("gpu", _gpu))
-        checks.append(Check("model files", "absent", "none needed: every operator has its default built in"))
-    return checks
+    yield _try("python", _python)
+    yield _try("ray", lambda: f"{importlib.metadata.version('ray')}, starts when there is work for it")
+    yield _try("disk", _disk)
+    for kind in FORMATS:
+        yield _try(f"decode {kind}", lambda kind=kind: _decode(kind))  # type: ignore[misc]
+    for module, (purpose, extra) in EXTRAS.items():
+        there = importlib.util.find_spec(module) is not None
+        how = f"for {purpose}: in the clone, pip install -e '.[{extra}]'"
+        yield Check(module, "ok", purpose) if there else Check(module, "absent", how)
+    yield _gpu()
+    yield Check("model files", "absent", "none needed: every operator has its default built in")
 
 
-def _guard(name: str, check: Callable[[], Check | str]) -> Check:
+def _try(name: str, check: Callable[[], str]) -> Check:
     try:
-        found = check()
-        return found if isinstance(found, Check) else Check(name, "ok", found)
+        return Check(name, "ok", check())
     except Exception as error:
         return Check(name, "broken", f"{type(error).__name__}: {error}")
 
 
-def _python() -> Check | str:
+def _python() -> str:
     version = ".".join(map(str, sys.version_info[:3]))
     if not (3, 11) <= sys.version_info[:2] < (3, 14):
-        return Check("python", "broken", f"{version}; needed is 3.11, 3.12 or 3.13")
+        raise RuntimeError(f"{version}; needed is 3.11, 3.12 or 3.13")
     return version
 
 
-def _ray() -> str:
-    return f"{importlib.metadata.version('ray')}, starts when there is work for it"
-
-
 def _disk() -> str:
-    usage = shutil.disk_usage(".")
     with tempfile.TemporaryFile() as file:
         file.write(b"x")
-    return f"{size_text(usage.free)} free here"
-
-
-_SAMPLES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+    return f"{size_text(shutil.disk_usage('.').free)} free here"
 
 
 def _decode(kind: str) -> str:
@@ -88,21 +82,15 @@ def _decode(kind: str) -> str:
     return "reads"
 
 
-def _extras() -> Iterator[Check]:
-    for module, (purpose, extra) in OPTIONAL.items():
-        if importlib.util.find_spec(module):
-            yield Check(module, "ok", purpose)
-        else:
-            yield Check(module, "absent", f"for {purpose}: in the clone, pip install -e '.[{extra}]'")
-
-
-def _gpu() -> Check | str:
+def _gpu() -> Check:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return Check("gpu", "absent", "not needed: every step has a CPU back end")
-    import subprocess
-
-    names = subprocess.run(
-        [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=20
-    ).stdout.strip()
-    return names.replace("\n", ", ") or Check("gpu", "absent", "nvidia-smi finds none")
+    command = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        names = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.split(
+            "\n"
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check("gpu", "absent", f"nvidia-smi fails: {error}")
+    return Check("gpu", "ok", ", ".join(filter(None, names)))

@@ -1,50 +1,77 @@
 """The generated reference of an operator: what it reads, writes, takes, costs and was taken from."""
 
 import inspect
+from collections.abc import Iterator
+
+from pydantic import BaseModel
 
 from thresher.operators.base import Decide, Export, Measure, Operator
-from thresher.operators.registry import get
+from thresher.operators.ingest import IngestParams
+from thresher.operators.registry import get, names
+from thresher.schemas import Column, UsageError
+from thresher.schemas.errors import nearest
 
 
-def kind_of(cls: type[Operator]) -> str:
-    """measure, decide or export."""
-    kinds = {Measure: "measure", Decide: "decide", Export: "export"}
-    return next((name for kind, name in kinds.items() if issubclass(cls, kind)), "operator")
+def overview() -> list[list[str]]:
+    """A row for each operator under a header: name, kind, first line of what it does."""
+    rows = [["operator", "kind", "does"], ["ingest", "make", _first(IngestParams)]]
+    return rows + [[name, _kind(get(name)), _first(get(name))] for name in names()]
 
 
 def reference(name: str) -> str:
-    """The operator's page as Markdown."""
-    cls = get(name)
-    lines = [f"# {name}", "", inspect.cleandoc(cls.__doc__ or ""), ""]
-    lines.append(f"- kind: {kind_of(cls)}, version {cls.version}")
+    """The operator's page as Markdown. Raises UsageError with the nearest right name."""
+    known = ["ingest", *names()]
+    if name not in known:
+        mend = nearest(name, known) or f"Known are: {', '.join(known)}"
+        raise UsageError(f"there is no operator {name!r}", mend=mend)
+    return "\n".join([f"# {name}", "", *(_ingest() if name == "ingest" else _operator(get(name)))])
+
+
+def _ingest() -> Iterator[str]:
+    yield inspect.cleandoc(IngestParams.__doc__ or "")
+    yield "\n- kind: make; a key of the table, not a step"
+    yield from _parameters(IngestParams)
+
+
+def _operator(cls: type[Operator]) -> Iterator[str]:
+    yield inspect.cleandoc(cls.__doc__ or "")
+    yield f"\n- kind: {_kind(cls)}, version {cls.version}"
     if issubclass(cls, Measure):
         views = sorted({f"{v.kind}({v.size})" if v.size else v.kind for v in cls.views})
-        lines.append(f"- views: {', '.join(views) or 'none'}")
-        lines.append(f"- may move before a select: {'yes' if cls.movable else 'no'}")
-    lines.append(f"- reads: {', '.join(cls.reads) or 'no other column'}")
-    lines.append(f"- taken from: {cls.source}")
+        yield f"- views: {', '.join(views) or 'none'}"
+        yield f"- may move before a select: {'yes' if cls.movable else 'no'}"
+    yield f"- reads: {', '.join(cls.reads) or 'no other column'}"
+    yield f"- taken from: {cls.source}"
     if cls.cost:
-        lines.append(f"- cost: {cls.cost}")
-    fields = cls.params_model.model_fields
-    if fields:
-        lines += ["", "| parameter | default | meaning |", "|---|---|---|"]
-        for key, field in fields.items():
-            default = (
-                "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
-            )
-            lines.append(f"| `{key}` | {default} | {field.description or ''} |")
-    optional = all(not f.is_required() for f in fields.values())
-    columns = cls().writes() if optional else []
+        yield f"- cost: {cls.cost}"
+    yield from _parameters(cls.params_model)
+    required = any(field.is_required() for field in cls.params_model.model_fields.values())
+    columns = [] if required else cls().writes()
     if columns:
-        lines += ["", "| column | type | unit | range | meaning | back end |", "|---|---|---|---|---|---|"]
-        for c in columns:
-            low = "" if c.lo is None else f"{c.lo:g}"
-            high = "" if c.hi is None else f"{c.hi:g}"
-            span = (
-                f"{low} to {high}" if low and high else f"from {low}" if low else f"to {high}" if high else ""
-            )
-            span = span or ", ".join(c.values)
-            lines.append(
-                f"| `{c.name}` | {c.dtype} | {c.unit} | {span} | {c.meaning} | {c.backend} {c.revision} |"
-            )
-    return "\n".join(lines)
+        yield "\n| column | type | unit | range | meaning | back end |\n|---|---|---|---|---|---|"
+    for c in columns:
+        yield f"| `{c.name}` | {c.dtype} | {c.unit} | {_range(c)} | {c.meaning} | {c.backend} {c.revision} |"
+
+
+def _kind(cls: type[Operator]) -> str:
+    kinds = (kind.__name__.lower() for kind in (Measure, Decide, Export) if issubclass(cls, kind))
+    return next(kinds, "operator")
+
+
+def _first(documented: type) -> str:
+    return (documented.__doc__ or "").strip().partition("\n")[0]
+
+
+def _parameters(model: type[BaseModel]) -> Iterator[str]:
+    if model.model_fields:
+        yield "\n| parameter | default | meaning |\n|---|---|---|"
+    for name, field in model.model_fields.items():
+        default = f"`{field.get_default(call_default_factory=True)!r}`"
+        yield f"| `{name}` | {'required' if field.is_required() else default} | {field.description or ''} |"
+
+
+def _range(column: Column) -> str:
+    low, high = ("" if bound is None else f"{bound:g}" for bound in (column.lo, column.hi))
+    if low and high:
+        return f"{low} to {high}"
+    return f"from {low}" if low else f"to {high}" if high else ", ".join(column.values)

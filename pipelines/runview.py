@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
 from thresher.operators.registry import get
-from thresher.operators.views.opener import Opener
 from thresher.pipelines.plan.compile import CATALOG_COLUMNS
 from thresher.pipelines.plan.rates import step_seconds
 from thresher.pipelines.store.catalog import Catalog
@@ -17,6 +16,9 @@ from thresher.pipelines.store.manifest import check_folder, part_name
 from thresher.pipelines.store.reader import RunTable, Writer
 from thresher.pipelines.view import Bound, StepCount
 from thresher.schemas import Column, UsageError
+
+if TYPE_CHECKING:
+    from thresher.operators.views.opener import Opener
 
 
 class OpenRun:
@@ -76,8 +78,10 @@ class OpenRun:
         """Columns of all rows of a part; null where not computed."""
         return self.reader(table).read_all(part, columns)
 
-    def opener(self, table: str) -> Opener:
+    def opener(self, table: str) -> "Opener":
         """Reads the table's media."""
+        from thresher.operators.views.opener import Opener
+
         return Opener(self.plan(table)["roots"], str(self.folder / "media" / table / "ingest"))
 
     def problems(self, table: str) -> list[dict[str, Any]]:
@@ -106,8 +110,8 @@ class OpenRun:
         """All rows with every column."""
         return self._readers[table]
 
-    def check(self) -> None:
-        """Conservation: raise ThresherError if a file of the run lost a row."""
+    def check(self) -> Self:
+        """Itself, if no file of the run lost a row (conservation); else raises ThresherError."""
         from thresher.pipelines.store.fragments import ColumnStore
 
         for table in self.tables():
@@ -117,6 +121,7 @@ class OpenRun:
             for label, folder in self.decisions(table).items():
                 check_folder(folder, label)
             check_folder(self._ledger_folder(table), "ledger", catalog.rows)
+        return self
 
     @cached_property
     def _readers(self) -> dict[str, RunTable]:

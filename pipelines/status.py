@@ -16,55 +16,55 @@ from thresher.pipelines.store.fragments import ColumnStore
 
 def status_of(run: Path) -> Iterator[str]:
     """Lines for a terminal."""
-    plan = read_json(run / "log" / "running.json")
+    plan, driver = read_json(run / "log" / "running.json"), _driver(run)
     if plan is None:
         opened = open_run(run)
-        yield f"{opened.name}: finished, {_driver(run)}"
+        yield f"{opened.name}: finished" + (f"; {driver} looks for what is new" if driver else "")
         for table in opened.tables():
             yield funnel_table(table, opened.funnel(table))
         return
-    yield f"{plan['recipe']['name']}: unfinished, {_driver(run)}"
+    again = f"what was finished is kept. Go on with `thresher run RECIPE --run {run}`"
+    yield f"{plan['recipe']['name']}: " + (f"running, {driver}" if driver else f"stopped; {again}")
     rates = measured_rates(run)
     for table, steps in plan["tables"].items():
-        yield columns(list(_progress(run, table, steps, rates)), [False, True, True, False])
+        yield columns(list(_progress(run, table, steps, rates, driver is not None)), right=(1, 2))
 
 
-def _progress(run: Path, table: str, plan: dict[str, Any], rates: dict[str, float]) -> Iterator[list[str]]:
+def _progress(
+    run: Path, table: str, plan: dict[str, Any], rates: dict[str, float], running: bool
+) -> Iterator[list[str]]:
     rows = Catalog(run / "catalog" / table).rows
     store = ColumnStore(run / "columns" / table)
+    left = "running or waiting" if running else "stopped"
     yield [table, "parts", "of", "state"]
-    if not rows:
-        yield ["ingest", "0", "", "listing the sources"]
-        return
-    yield ["ingest", str(len(rows)), str(len(rows)), "done"]
-    decided = {
-        p.name.split("@")[0] for p in (run / "global" / table).glob("*@*") if (p / "facts.json").exists()
-    }
-    for step in plan["steps"]:
+    yield ["ingest", str(len(rows)), str(len(rows) or ""), "done" if rows else left]
+    for step in plan["steps"] if rows else ():
         label, fp = step["label"], step["fingerprint"]
-        if step["kind"] == "measure":
-            files = {p for f in store.passes if f.operators.get(step["operator"]) == fp for p in f.files}
-            state = "done" if len(files) == len(rows) else "running or waiting"
-            rate = next((r for name, r in rates.items() if label in name.split(" + ")), None)
-            if rate:
-                state += f", {1 / rate:.0f} records/s for each worker"
-            yield [label, str(len(files)), str(len(rows)), state]
-        else:
-            yield [label, "", "", "decided before" if label in decided else "waiting"]
+        if step["kind"] != "measure":
+            decided = any((run / "global" / table).glob(f"{label}@*/facts.json"))
+            yield [label, "", "", "decided before" if decided else left]
+            continue
+        parts = {p for f in store.passes if f.operators.get(step["operator"]) == fp for p in f.files}
+        rate = next(
+            (
+                f", {1 / r:.0f} records/s for each worker"
+                for n, r in rates.items()
+                if r and label in n.split(" + ")
+            ),
+            "",
+        )
+        yield [label, str(len(parts)), str(len(rows)), ("done" if len(parts) == len(rows) else left) + rate]
 
 
-def _driver(run: Path) -> str:
-    """Whether a driver holds the lock, and which."""
-    path = run / "log" / "lock"
+def _driver(run: Path) -> str | None:
+    """The process that holds the run's lock."""
     try:
-        with open(path) as file:
-            owner = json.loads(file.read() or "{}")
+        with open(run / "log" / "lock") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return None
             except OSError:
-                return (
-                    f"running, process {owner.get('pid')} on {owner.get('host')} since {owner.get('started')}"
-                )
+                owner = json.loads(file.read() or "{}")
     except (FileNotFoundError, ValueError):
-        return "never started"
-    return "not running"
+        return None
+    return f"process {owner.get('pid')} on {owner.get('host')} since {owner.get('started')}"

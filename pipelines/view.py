@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-from thresher.operators.views.opener import Opener
-from thresher.schemas import Column
+    from thresher.operators.views.opener import Opener
+    from thresher.schemas import Column
 
 
 @dataclass(frozen=True)
@@ -61,21 +62,21 @@ class RunView(Protocol):
         """What each Decide step found out: label -> facts."""
         ...
 
-    def columns(self, table: str) -> Mapping[str, Column]:
+    def columns(self, table: str) -> Mapping[str, "Column"]:
         """Every column that `values` can read, with unit, range, meaning and back end."""
         ...
 
     def parts(self, table: str) -> Sequence[int]: ...
 
-    def ledger(self, table: str, part: int) -> pa.Table:
+    def ledger(self, table: str, part: int) -> "pa.Table":
         """`schemas.decisions.LEDGER` rows of a part, in part order."""
         ...
 
-    def values(self, table: str, part: int, columns: Sequence[str]) -> pa.Table:
+    def values(self, table: str, part: int, columns: Sequence[str]) -> "pa.Table":
         """The named columns of all rows of a part, in part order; null where not computed."""
         ...
 
-    def opener(self, table: str) -> Opener:
+    def opener(self, table: str) -> "Opener":
         """Reads the table's media."""
         ...
 

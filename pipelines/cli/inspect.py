@@ -1,21 +1,20 @@
-"""Commands that only look: status, explain, report, operators, schema, doctor."""
+"""Commands that only look: status, explain, report, verify, operators, schema, doctor."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from thresher.pipelines.cli.text import columns, funnel_table
+from thresher.pipelines.cli.text import columns, funnel_table, size_text
 from thresher.schemas.errors import UsageError
 
 RunDir = Annotated[Path, typer.Argument(help="Run directory, such as runs/photos.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def status(run: RunDir) -> int:
-    """Show the progress of a running or finished run, from its files alone."""
+    """Show the progress of a running, stopped or finished run, from its files alone."""
     from thresher.pipelines.status import status_of
 
     for line in status_of(run):
@@ -24,18 +23,16 @@ def status(run: RunDir) -> int:
 
 
 def explain(
-    id: Annotated[str, typer.Argument(help="A record's id, or a unique start of it.")],
+    record: Annotated[str, typer.Argument(help="A start of its id, a file's name, or the end of its path.")],
     run: Annotated[Path, typer.Option("--run", help="Run directory.")],
-    as_json: Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Tell one record's story: bytes, columns, decisions, duplicates, shard."""
     from thresher.pipelines.explain import explain as tell_story
     from thresher.pipelines.explain import tell
     from thresher.pipelines.runview import open_run
 
-    opened = open_run(run)
-    opened.check()
-    story = tell_story(opened, id)
+    story = tell_story(open_run(run).check(), record)
     print(json.dumps(story, indent=1, ensure_ascii=False) if as_json else tell(story))
     return 0
 
@@ -48,8 +45,7 @@ def report(
     from thresher.pipelines.report import write_report
     from thresher.pipelines.runview import open_run
 
-    opened = open_run(run)
-    opened.check()
+    opened = open_run(run).check()
     path = output or run / "report.html"
     write_report(opened, path)
     for table in opened.tables():
@@ -58,22 +54,37 @@ def report(
     return 0
 
 
+def verify(
+    export: Annotated[Path, typer.Argument(help="A run directory, or an export folder.")],
+) -> int:
+    """Read shards back: checksums, index, members, schema."""
+    from thresher.operators.export.verify import verify as read_back
+    from thresher.pipelines.runview import open_run
+
+    folders = [export]
+    if (export / "plan.json").exists():
+        run = open_run(export)
+        folders = [folder for table in run.tables() for folder in run.exports(table)[:1]]
+        if not folders:
+            raise UsageError("the recipe of this run has no export", str(export))
+    faults = 0
+    for folder in folders:
+        found = read_back(str(folder))
+        for fault in found.faults:
+            print(f"fault: {fault}")
+        faults += len(found.faults)
+        what = f"{found.records:,} records in {found.shards} shards, {size_text(found.bytes)}"
+        print(f"{folder}: {what}: {len(found.faults)} faults")
+    return 1 if faults else 0
+
+
 def operators(
     name: Annotated[str | None, typer.Argument(help="One operator, in full.")] = None,
 ) -> int:
-    """List the operators: what each reads, writes, costs and was taken from."""
-    from thresher.operators import registry
-    from thresher.pipelines.reference import kind_of, reference
+    """List the operators, or tell of one what it reads, writes, costs and was taken from."""
+    from thresher.pipelines.reference import overview, reference
 
-    if name is not None:
-        print(reference(name))
-        return 0
-    rows = [["operator", "kind", "reads", "does"]]
-    for each in registry.names():
-        cls = registry.get(each)
-        does = (cls.__doc__ or "").strip().splitlines()[0]
-        rows.append([each, kind_of(cls), str(len(cls.reads)), does])
-    print(columns(rows, [False, False, True, False]))
+    print(columns(overview()) if name is None else reference(name))
     return 0
 
 
@@ -83,18 +94,9 @@ def schema(
     """Print a JSON Schema: of recipes (plug-ins included), of records, of `explain --json`."""
     from thresher.pipelines.explain import EXPLAIN_SCHEMA
     from thresher.pipelines.recipe import json_schema, kind_schema
-    from thresher.schemas.records import KINDS
 
-    shown: Any
-    if what == "recipe":
-        shown = json_schema()
-    elif what == "explain":
-        shown = EXPLAIN_SCHEMA
-    elif what in KINDS:
-        shown = kind_schema(what)
-    else:
-        known = ", ".join(["recipe", "explain", *KINDS])
-        raise UsageError(f"there is no schema {what!r}", mend=f"Known are: {known}")
+    others = {"recipe": json_schema, "explain": lambda: EXPLAIN_SCHEMA}
+    shown = others[what]() if what in others else kind_schema(what)
     print(json.dumps(shown, indent=1, ensure_ascii=False))
     return 0
 
@@ -103,15 +105,16 @@ def doctor() -> int:
     """Check Python, Ray, GPU, decoders, disk and extras; say how to get what is absent."""
     from thresher.pipelines.doctor import examine
 
-    rows = [[c.name, c.state, c.detail] for c in examine()]
-    print(columns(rows, [False, False, False]))
-    return 1 if any(c.state == "broken" for c in examine(base_only=True)) else 0
+    checks = list(examine())
+    print(columns(checks))
+    return 1 if any(check.state == "broken" for check in checks) else 0
 
 
 COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
     "status": (status, "thresher status runs/photos"),
-    "explain": (explain, "thresher explain 3fa9 --run runs/photos"),
+    "explain": (explain, "thresher explain cat.jpg --run runs/photos"),
     "report": (report, "thresher report runs/photos -o report.html"),
+    "verify": (verify, "thresher verify runs/photos"),
     "operators": (operators, "thresher operators dedupe.near"),
     "schema": (schema, "thresher schema recipe > recipe.schema.json"),
     "doctor": (doctor, "thresher doctor"),

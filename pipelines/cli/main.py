@@ -7,18 +7,16 @@ import typer
 from typer.exceptions import TyperException
 
 from thresher.pipelines.cli.inspect import COMMANDS as LOOKING
-from thresher.pipelines.cli.pools import COMMANDS as POOLS
-from thresher.pipelines.cli.running import COMMANDS as RUNNING
+from thresher.pipelines.cli.running import COMMANDS as WORKING
 from thresher.schemas.errors import ThresherError
 
 app = typer.Typer(
     help="Turn pools of raw images into deduplicated, filtered, verified training shards.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for name, (command, example) in (RUNNING | LOOKING | POOLS).items():
+for name, (command, example) in (WORKING | LOOKING).items():
     app.command(name, epilog=f"Example: {example}")(command)
 
 
@@ -30,8 +28,7 @@ def _plugins() -> None:
 
 def main() -> None:
     """Run a command and exit with its status."""
-    arguments = [a for a in sys.argv[1:] if a != "--debug"]
-    debug = len(arguments) < len(sys.argv) - 1
+    arguments = [a for a in sys.argv[1:] if a != "--debug"] or ["--help"]
     try:
         _plugins()
         code = typer.main.get_command(app).main(arguments, prog_name="thresher", standalone_mode=False)
@@ -42,24 +39,21 @@ def main() -> None:
         text = str(error) if str(error).endswith(("?", ".")) else f"{error}."
         print(f"thresher: {text} See `thresher --help`.", file=sys.stderr)
         sys.exit(2)
-    except ThresherError as error:
-        if debug:
-            raise
-        print(f"thresher: {error}", file=sys.stderr)
-        sys.exit(error.code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
-    except OSError as error:
-        if debug:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"thresher: {where}{error.strerror or error}. Mend that and run again.", file=sys.stderr)
-        sys.exit(1)
     except Exception as error:
-        if debug:
+        if "--debug" in sys.argv[1:]:
             raise
-        text = f"thresher: unexpected {type(error).__name__}: {error}. Run again with --debug to see where."
-        print(text, file=sys.stderr)
-        sys.exit(1)
+        print(f"thresher: {_told(error)}", file=sys.stderr)
+        sys.exit(error.code if isinstance(error, ThresherError) else 1)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, ThresherError):
+        return str(error)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}. Mend that and run again."
+    return f"unexpected {type(error).__name__}: {error}. Run again with --debug to see where."

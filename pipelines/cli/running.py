@@ -1,44 +1,58 @@
-"""Commands that execute or plan recipes: run, plan, gc."""
+"""Commands that work on pools and run directories: run, plan, gc, demo-pool, demo-check."""
 
 import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from thresher.pipelines.cli.text import funnel_table, problem_lines, size_text, time_text
-from thresher.pipelines.recipe import LoadedRecipe, load, load_profile
+from thresher.pipelines.recipe import load, load_profile
 
-Recipe = Annotated[str, typer.Argument(help="A recipe file, or the name of a bundled one: demo, image_pool.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="K=V", help="Override a value of the recipe; may be repeated."),
-]
-RunDir = Annotated[Path | None, typer.Option("--run", help="Run directory. Default: runs/<recipe name>.")]
-ProfileName = Annotated[
-    str | None, typer.Option("--profile", help="Resources: laptop, workstation or a file.")
-]
-Local = Annotated[bool, typer.Option("--local", help="One process, no Ray. Same results.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Go on with this many records only.")]
+if TYPE_CHECKING:
+    from thresher.pipelines.execute.run import Run, RunSummary
 
 
-def run(
-    recipe: Recipe,
-    run: RunDir = None,
-    profile: ProfileName = None,
-    set_: Set = None,
-    limit: Limit = None,
-    local: Local = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> int:
+def _command(act: Callable[["Run", bool], int], dry: bool) -> Callable[..., int]:
+    """A command that takes a recipe with its options, and acts on it; dry: without touching anything."""
+
+    def command(
+        recipe: Annotated[
+            str, typer.Argument(help="A recipe file, or the name of a bundled one: demo, image_pool.")
+        ],
+        run: Annotated[
+            Path | None, typer.Option("--run", help="Run directory. Default: runs/<recipe name>.")
+        ] = None,
+        profile: Annotated[
+            str | None, typer.Option("--profile", help="Resources: laptop, workstation or a file.")
+        ] = None,
+        set_: Annotated[
+            list[str] | None,
+            typer.Option("--set", metavar="K=V", help="Override a value of the recipe; may be repeated."),
+        ] = None,
+        limit: Annotated[
+            int | None, typer.Option("--limit", min=1, help="Go on with this many records only.")
+        ] = None,
+        local: Annotated[bool, typer.Option("--local", help="One process, no Ray. Same results.")] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    ) -> int:
+        from thresher.pipelines.execute.run import Run
+
+        loaded = load(recipe, set_ or [], os.environ)
+        folder = run or Path("runs") / loaded.recipe.name
+        return act(Run(loaded, folder, load_profile(profile), local=local, limit=limit, dry=dry), as_json)
+
+    command.__doc__ = act.__doc__
+    return command
+
+
+def run(work: "Run", as_json: bool) -> int:
     """Run what is missing, export, write the report, print the funnel."""
-    from thresher.pipelines.execute.run import Interrupted, Run
+    from thresher.pipelines.execute.run import Interrupted
 
-    loaded, folder = _load(recipe, set_, run)
-    work = Run(loaded, folder, load_profile(profile), local=local, limit=limit)
     try:
         summary = work.execute()
     except Interrupted:
@@ -53,27 +67,32 @@ def run(
         for line in problem_lines(table.problems):
             print(line)
         if table.export:
-            shown = table.export if limit else table.export.parent / "latest"
-            print(f"Shards: {shown}")
+            print(f"Shards: {table.export if work.limit else table.export.parent / 'latest'}")
     print(f"Report: {summary.report}\nDone in {time_text(summary.seconds)}.")
     return 0
 
 
-def plan(
-    recipe: Recipe,
-    run: RunDir = None,
-    profile: ProfileName = None,
-    set_: Set = None,
-    limit: Limit = None,
-    local: Local = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
-) -> int:
+def _as_json(summary: "RunSummary") -> dict[str, Any]:
+    return {
+        "run": str(summary.folder),
+        "report": str(summary.report),
+        "seconds": round(summary.seconds, 3),
+        "tables": {
+            t.name: {
+                "funnel": [vars(c) for c in t.funnel],
+                "computed": t.computed,
+                "export": str(t.export) if t.export else None,
+                "problems": t.problems,
+            }
+            for t in summary.tables
+        },
+    }
+
+
+def plan(work: "Run", as_json: bool) -> int:
     """Show the graph, what is cached, what will run and how long; touches nothing."""
-    from thresher.pipelines.execute.run import Run
     from thresher.pipelines.plan.describe import describe, tell
 
-    loaded, folder = _load(recipe, set_, run)
-    work = Run(loaded, folder, load_profile(profile), local=local, limit=limit, dry=True)
     described = describe(work)
     print(json.dumps(described, indent=1) if as_json else tell(described))
     return 0
@@ -94,11 +113,11 @@ def gc(
     opened = open_run(run)
     with RunLock(opened.folder):
         garbage = find_garbage(opened, exports)
-        for item in garbage:
-            print(f"{size_text(item.bytes):>10}  {item.what}: {item.path}")
         if not garbage:
             print("Nothing to remove.")
             return 0
+        for item in garbage:
+            print(f"{size_text(item.bytes):>10}  {item.what}: {item.path}")
         print(f"{size_text(sum(g.bytes for g in garbage))} in {len(garbage)} folders.")
         if yes or (sys.stdin.isatty() and typer.confirm("Remove them?")):
             remove(garbage)
@@ -108,30 +127,41 @@ def gc(
     return 0
 
 
-def _load(recipe: str, overrides: list[str] | None, run: Path | None) -> tuple[LoadedRecipe, Path]:
-    loaded = load(recipe, overrides or [], os.environ)
-    return loaded, run or Path("runs") / loaded.recipe.name
+def demo_pool(
+    directory: Annotated[Path, typer.Argument(help="An empty or new folder.")],
+    seed: Annotated[int, typer.Option("--seed", help="Another seed plants another pool.")] = 0,
+) -> int:
+    """Make the demo pool and, beside it, the truth about what was planted."""
+    from thresher.pipelines.demo import make_pool
+
+    print(make_pool(directory, seed))
+    return 0
 
 
-def _as_json(summary: Any) -> dict[str, Any]:
-    return {
-        "run": str(summary.folder),
-        "report": str(summary.report),
-        "seconds": round(summary.seconds, 3),
-        "tables": {
-            t.name: {
-                "funnel": [vars(c) for c in t.funnel],
-                "computed": t.computed,
-                "export": str(t.export) if t.export else None,
-                "problems": t.problems,
-            }
-            for t in summary.tables
-        },
-    }
+def demo_check(
+    directory: Annotated[Path, typer.Argument(help="The demo pool.")],
+    run: Annotated[Path, typer.Option("--run", help="Run directory of the demo recipe.")],
+) -> int:
+    """Compare what the demo pool planted with what a run found."""
+    import pyarrow as pa
+
+    from thresher.pipelines.demo import compare
+    from thresher.pipelines.runview import open_run
+
+    opened = open_run(run).check()
+    ledger = pa.concat_tables([opened.ledger(t, p) for t in opened.tables() for p in opened.parts(t)])
+    comparison = compare(directory / "truth.json", ledger)
+    print(f"{comparison}\nReport: {opened.folder / 'report.html'}")
+    return 0 if comparison.ok else 1
 
 
 COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
-    "run": (run, "thresher run photos.yaml --set tables.images.steps.select.drop.blurry='sharpness < 30'"),
-    "plan": (plan, "thresher plan photos.yaml"),
+    "run": (
+        _command(run, dry=False),
+        "thresher run photos.yaml --set tables.images.steps.select.drop.blurry='sharpness < 30'",
+    ),
+    "plan": (_command(plan, dry=True), "thresher plan photos.yaml"),
     "gc": (gc, "thresher gc runs/photos --yes"),
+    "demo-pool": (demo_pool, "thresher demo-pool demo/pool --seed 1"),
+    "demo-check": (demo_check, "thresher demo-check demo/pool --run demo/run"),
 }

@@ -1,19 +1,20 @@
 """Numbers and tables as plain text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from thresher.pipelines.view import StepCount
+if TYPE_CHECKING:
+    from thresher.pipelines.view import StepCount
 
 
 def size_text(size: float) -> str:
     """Bytes with a unit, decimal."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if size < 1000 or unit == "TB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
-    raise AssertionError
+    return f"{size:.1f} TB"
 
 
 def time_text(seconds: float) -> str:
@@ -25,18 +26,19 @@ def time_text(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def columns(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
-    """Rows of text in aligned columns; `right` says which are numbers."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in rows
-    )
+def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
+    """Rows of text in aligned columns; those in `right` are numbers."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
 
 
-def funnel_table(table: str, funnel: Sequence[StepCount]) -> str:
+def funnel_table(table: str, funnel: Sequence["StepCount"]) -> str:
     """in = kept + dropped + failed, step by step, with the most frequent reasons."""
     rows = [[table, "in", "kept", "dropped", "failed", "why"]]
     for step in funnel:
@@ -44,7 +46,7 @@ def funnel_table(table: str, funnel: Sequence[StepCount]) -> str:
         why = ", ".join(reasons[:6]) + (f", {len(reasons) - 6} more" if len(reasons) > 6 else "")
         numbers = [step.entered, step.kept, step.dropped, step.failed]
         rows.append([step.label, *[f"{n:,}" for n in numbers], why])
-    return columns(rows, [False, True, True, True, True, False])
+    return columns(rows, range(1, 5))
 
 
 SHOWN_PROBLEMS = 5

@@ -63,8 +63,9 @@ def json_schema(plugins: bool = True) -> dict[str, Any]:
 def kind_schema(kind: str) -> dict[str, Any]:
     """JSON Schema of an exported record of `kind`; measured columns come on top of it."""
     if kind not in KINDS:
-        mend = nearest(kind, list(KINDS)) or f"Known: {', '.join(KINDS)}"
-        raise UsageError(f"there is no kind {kind!r}", mend=mend)
+        known = ["recipe", "explain", *KINDS]
+        mend = nearest(kind, known) or f"Known are: {', '.join(known)}"
+        raise UsageError(f"there is no schema {kind!r}", mend=mend)
     schema = KINDS[kind]
     version = schema.metadata[b"schema_version"].decode()
     return {

@@ -125,5 +125,5 @@ def test_the_schema_of_an_image_record() -> None:
     assert errors(schema, {k: v for k, v in record.items() if k != "source"}) == [
         "'source' is a required property"
     ]
-    with pytest.raises(UsageError, match=r"no kind 'imag'\. Did you mean 'image'"):
+    with pytest.raises(UsageError, match=r"no schema 'imag'\. Did you mean 'image'"):
         kind_schema("imag")
