@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import thresher
+from thresher.pipelines.plan import compile_plan
 from thresher.pipelines.recipe import LoadedRecipe, Recipe, Table, load
+from thresher.schemas import UsageError
 
 Load = Callable[..., LoadedRecipe]
 
@@ -50,6 +52,68 @@ def test_python_and_yaml_are_the_same(load_text: Load) -> None:
     assert built.resolved() == read.resolved()
     assert built.to_yaml() == read.to_yaml()
     assert Recipe.from_yaml("recipe.yaml") == built
+
+
+SELECTING = """\
+name: photos
+seed: 7
+tables:
+  images:
+    ingest: {folder: ./photos}
+    steps:
+      - quality
+      - dedupe.near: {max_distance: 16}
+      - select: {drop: {blurry: "sharpness < 40"}}
+    export: {shard_size: 100KB}
+"""
+
+
+def selecting(predicate: str = "sharpness < 40", reason: str = "blurry") -> LoadedRecipe:
+    images = {
+        "ingest": {"folder": "./photos"},
+        "steps": [
+            "quality",
+            {"dedupe.near": {"max_distance": 16}},
+            {"select": {"drop": {reason: predicate}}},
+        ],
+        "export": {"shard_size": "100KB"},
+    }
+    return LoadedRecipe(thresher.Recipe(name="photos", seed=7, tables={"images": images}), Path.cwd())
+
+
+@pytest.mark.acceptance("C21")
+def test_python_and_yaml_have_equal_fingerprints(load_text: Load) -> None:
+    def fingerprints(loaded: LoadedRecipe) -> dict[str, str]:
+        return {s.label: s.fp for s in compile_plan(loaded).tables["images"].steps}
+
+    read = fingerprints(load_text(SELECTING))
+    assert fingerprints(selecting()) == read and "hash.near" in read and "export" in read
+    changed = fingerprints(selecting("sharpness < 41"))
+    assert {label for label in read if changed[label] != read[label]} == {"select"}
+
+
+@pytest.mark.acceptance("C10")
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ("sharpnes < 40", "blurry"),
+        ("short_side < 2MB", "blurry"),
+        ("sharpness < -1", "blurry"),
+        ("1 < 2", "blury"),
+    ],
+)
+def test_python_is_told_what_yaml_is_told(load_text: Load, bad: tuple[str, str]) -> None:
+    """The columns of predicates are checked before a run starts, with its way in place of a line."""
+    predicate, reason = bad
+    with pytest.raises(UsageError) as of_yaml:
+        text = SELECTING.replace("sharpness < 40", predicate).replace("blurry", reason)
+        compile_plan(load_text(text))
+    with pytest.raises(UsageError) as of_python:
+        thresher.run(selecting(predicate, reason).recipe, "r")
+    assert (of_python.value.what, of_python.value.mend) == (of_yaml.value.what, of_yaml.value.mend)
+    assert of_yaml.value.where == "recipe.yaml:9"
+    assert of_python.value.where == f"tables.images.steps.2.drop.{reason}"
+    assert not Path("r").exists()
 
 
 @pytest.mark.acceptance("C21")
