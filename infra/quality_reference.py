@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from thresher.operators.base import View
-from thresher.operators.quality import Quality, measure_image
+from thresher.operators.quality import Quality
+from thresher.operators.quality.image import measure_image
 from thresher.operators.views import open_views
 from thresher.schemas import Column
 

@@ -157,13 +157,13 @@ class Run:
 
     def _report(self) -> Path:
         """Write the page, unless it shows this very result already."""
-        from thresher.pipelines.report import write_report
-        from thresher.pipelines.runview import open_run
-
         path = self.folder / "report.html"
         shown = {t.plan.name: [t.ledger_folder, str(t.export_folder), t.problems] for t in self.tables}
         if path.exists() and read_json(self.folder / "log" / "report.json") == shown:
             return path
+        from thresher.pipelines.report import write_report
+        from thresher.pipelines.runview import open_run
+
         self._save_plan()
         with self.step("report", "page", 1), self._stopper.interruptible():
             write_report(open_run(self.folder), path)

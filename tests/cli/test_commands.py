@@ -35,6 +35,14 @@ def test_a_run_from_its_kill_to_its_end(cli, pool, recipe, tmp_path):
     assert "--run r`" in cli.out and "waiting" not in cli.out and "running" not in cli.out
     cli.run(path, "--run", "r", "--local")
     assert "photos: finished\n" in cli("status", "r")
+    cli.env["PYTHONPROFILEIMPORTTIME"] = "1"
+    cli.run(path, "--run", "r", "--local")
+    del cli.env["PYTHONPROFILEIMPORTTIME"]
+    loaded = {line.rpartition("|")[2].strip() for line in cli.err.splitlines()}
+    heavy = {"ray", "PIL", "jinja2", "thresher.pipelines.report", "thresher.operators.views.decoder"}
+    assert "thresher.pipelines.execute.run" in loaded and not heavy & loaded, (
+        "nothing to open, nothing to draw"
+    )
     assert "Everything is cached." in cli("plan", str(path), "--run", "r") and "opened once" not in cli.out
     export = (tmp_path / "r/export/images/latest").resolve()
     assert f"{export}: " in cli("verify", "r") and " 0 faults" in cli.out

@@ -6,8 +6,8 @@ import tracemalloc
 import pytest
 
 from thresher.operators.base import View
-from thresher.operators.views import MediaError, open_views, read_header
-from thresher.operators.views.header import MAX_PIXELS
+from thresher.operators.views import MediaError, open_views
+from thresher.operators.views.header import MAX_PIXELS, read_header
 from thresher.schemas import Reason
 
 VIEWS = [View("header"), View("rgb", 512), View("native"), View("decoded")]

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from thresher.operators.base import View
-from thresher.operators.views import open_views, read_header
+from thresher.operators.views import open_views
+from thresher.operators.views.header import read_header
 
 HEADER, DECODED, NATIVE, RGB = View("header"), View("decoded"), View("native"), View("rgb", 512)
 

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage import data
 
-from thresher.operators import views as views_room
 from thresher.operators.base import View
-from thresher.operators.views import VIEW_VERSION, decoder_versions, open_views
+from thresher.operators.views import VIEW_VERSION, decoder, decoder_versions, open_views
 from thresher.operators.views.margins import trim_box
 from thresher.operators.views.pixels import pixel_sha
 
@@ -83,13 +82,13 @@ def test_smaller_views_are_close_to_the_native_picture(alone):
 
 def test_one_full_and_one_scaled_decode_at_most(files, monkeypatch):
     scales = []
-    real = views_room.decode
+    real = decoder.decode
 
     def counted(data, header, scale=1):
         scales.append(scale)
         return real(data, header, scale)
 
-    monkeypatch.setattr(views_room, "decode", counted)
+    monkeypatch.setattr(decoder, "decode", counted)
     open_views(files[0], ALL)
     assert sorted(scales) == [1, 2]
     scales.clear()
