@@ -95,24 +95,35 @@ def test_only_what_is_missing_is_computed(cli, pool, recipe, counter, ledger_of,
 
 @pytest.mark.acceptance("C24")
 def test_plan_predicts_what_a_run_computes(cli, pool, recipe, counter, tmp_path):
+    """A new pool, a finished run, changed parameters: each pass is cached or missing as planned."""
     path = recipe(STEPS)
+    select = "tables.images.steps.select.drop.blurry=sharpness < "
     variants = [
-        [],
-        ["select.drop.blurry=sharpness < 600"],
-        ["select.drop.blurry=sharpness < 40"],
-        ["probe.gain=2"],
+        (
+            select + "300",
+            {"quality", "hash.exact", "hash.near", "dedupe.exact", "dedupe.near", "select", "probe"},
+        ),
+        (select + "300", set()),
+        (select + "600", {"select"}),
+        (select + "40", {"select", "probe"}),
+        ("tables.images.steps.probe.gain=2", {"select", "probe"}),
     ]
-    cli.run(path, "--run", "r", "--local", "--set", "tables.images.steps.select.drop.blurry=sharpness < 300")
-    for variant in variants:
-        changes = [a for v in variant for a in ("--set", f"tables.images.steps.{v}")]
-        planned = json.loads(cli("plan", str(path), "--run", "r", "--local", "--json", *changes))
-        steps = planned["tables"]["images"]["steps"]
-        missing = {s["step"]: s["rows"] for s in steps if s["state"] == "will run"}
-        done = cli.run(path, "--run", "r", "--local", *changes)
-        computed = dict(done["tables"]["images"]["computed"])
-        assert missing.keys() == computed.keys(), variant
-        export, predicted = computed.pop("export", 0), missing.pop("export", 0)
-        assert missing == computed and export <= predicted, variant
+    for number, (change, passes) in enumerate(variants):
+        planned = json.loads(cli("plan", str(path), "--run", "r", "--local", "--json", "--set", change))
+        table = planned["tables"]["images"]
+        done = cli.run(path, "--run", "r", "--local", "--set", change)
+        computed = {
+            s: rows for label, rows in done["tables"]["images"]["computed"] for s in label.split(" + ")
+        }
+        missing = {s["step"]: s["rows"] for s in table["steps"] if s["state"] == "will run"}
+        cached = [s["step"] for s in table["steps"] if s["state"] == "cached"]
+        assert passes | ({"colour", "export"} if passes else set()) == missing.keys(), change
+        assert computed.pop("ingest", 0) == table["new_files"] == (0 if number else 100)
+        assert computed.keys() == missing.keys() and not computed.keys() & set(cached), change
+        assert len(cached) + len(missing) == 9 and (table["seconds"] == 0) == (not missing), change
+        if number:  # of a new pool the plan knows what is listed, not yet what fails
+            export, predicted = computed.pop("export", 0), missing.pop("export", 0)
+            assert missing == computed and export <= predicted, change
 
 
 @pytest.mark.acceptance("C20")
