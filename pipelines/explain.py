@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from thresher.pipelines.runview import OpenRun
 from thresher.pipelines.store.files import read_table
 from thresher.pipelines.store.manifest import part_name
+from thresher.pipelines.view import RunView
 from thresher.schemas import Reason, UsageError
 from thresher.schemas.decisions import STATUSES, ordinal
 from thresher.schemas.errors import nearest
@@ -90,7 +90,7 @@ class Row(NamedTuple):
     """`source/key`."""
 
 
-def find(run: OpenRun, asked: str) -> list[Row]:
+def find(run: RunView, asked: str) -> list[Row]:
     """Every version of the one record that is meant by a start of its id, or by a file's name: the end
     of `source/key`, or of the path, at a `/`. Raises UsageError when none is meant (with the nearest)
     or several are (with their ids)."""
@@ -141,7 +141,7 @@ def _ends_with(keys: pa.ChunkedArray, bases: set[str], name: str) -> np.ndarray:
     return hits
 
 
-def explain(run: OpenRun, asked: str) -> dict[str, Any]:
+def explain(run: RunView, asked: str) -> dict[str, Any]:
     """The record's story as JSON-ready data that fits `EXPLAIN_SCHEMA`: of the version that counts."""
     rows = {r: run.ledger(r.table, r.part).slice(r.offset, 1).to_pylist()[0] for r in find(run, asked)}
     live = (row for row, ledger in rows.items() if ledger["reason"] != Reason.SUPERSEDED)
@@ -171,7 +171,7 @@ def explain(run: OpenRun, asked: str) -> dict[str, Any]:
     }
 
 
-def _columns(run: OpenRun, table: str, part: int, offset: int) -> Iterator[dict[str, Any]]:
+def _columns(run: RunView, table: str, part: int, offset: int) -> Iterator[dict[str, Any]]:
     reader = run.reader(table)
     labels = {c: s["label"] for s in run.plan(table)["steps"] for c in s["writes"]}
     names = [*reader.writers, "text", "meta"]
@@ -192,7 +192,7 @@ def _columns(run: OpenRun, table: str, part: int, offset: int) -> Iterator[dict[
         }
 
 
-def _decisions(run: OpenRun, table: str, part: int, row: int) -> Iterator[dict[str, Any]]:
+def _decisions(run: RunView, table: str, part: int, row: int) -> Iterator[dict[str, Any]]:
     for label, folder in run.decisions(table).items():
         path = folder / part_name(part)
         if not path.exists():
@@ -204,7 +204,7 @@ def _decisions(run: OpenRun, table: str, part: int, row: int) -> Iterator[dict[s
             yield {"step": label} | found | {"keeper": keeper.hex() if keeper else None}
 
 
-def _duplicates(run: OpenRun, table: str, ledger: dict[str, Any]) -> dict[str, Any]:
+def _duplicates(run: RunView, table: str, ledger: dict[str, Any]) -> dict[str, Any]:
     """The keeper of a dropped duplicate, and the duplicates that were dropped for this record."""
     dropped = []
     keeper = None

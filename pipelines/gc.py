@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from thresher.pipelines.runview import OpenRun
 from thresher.pipelines.store.files import read_json
+from thresher.pipelines.view import RunView
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Garbage:
     bytes: int
 
 
-def find_garbage(run: OpenRun, exports: bool = False) -> list[Garbage]:
+def find_garbage(run: RunView, exports: bool = False) -> list[Garbage]:
     """Passes, decisions, ledgers and exports that the last plan does not use.
 
     `exports`: also those in a folder of `export.to`, which other runs may share.
@@ -33,7 +33,7 @@ def remove(garbage: list[Garbage]) -> None:
         shutil.rmtree(item.path)
 
 
-def _unused(run: OpenRun) -> Iterator[tuple[Path, str]]:
+def _unused(run: RunView) -> Iterator[tuple[Path, str]]:
     for table in run.tables():
         plan = run.plan(table)
         wanted = {s["fingerprint"] for s in plan["steps"]}

@@ -1,9 +1,9 @@
-"""How long what is missing will take: measured on this machine, never guessed from a table."""
+"""How long what is missing will take, from what this run or a few files on this machine took."""
 
 import os
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from thresher.operators.ingest import Source, list_source, scan
 from thresher.pipelines.execute.batches import BatchRunner, set_timers
@@ -20,8 +20,9 @@ START_S = 6.0
 """Starting and stopping Ray."""
 GLOBAL_S = 0.2
 """A global step over a small table: reading, deciding, writing."""
-DECIDE_S, EXPORT_S, ENTER_S = 0.0003, 0.005, 0.002
-"""Deciding, exporting (with the report) and entering one record, until the run has measured its own."""
+MEASURE_S, DECIDE_S, EXPORT_S, ENTER_S = 0.03, 0.0003, 0.005, 0.002
+"""Measuring (where no file of a folder can be sampled), deciding, exporting (with the report) and
+entering one record, until the run has measured its own."""
 
 
 def estimate(run: "Run", table: "TableRun", rates: dict[str, float]) -> float:
@@ -29,20 +30,17 @@ def estimate(run: "Run", table: "TableRun", rates: dict[str, float]) -> float:
     workers = 1 if run.local else run.profile.workers or os.cpu_count() or 1
     seconds = 0.0
     sampled: float | None = None
-    entered = dict(table.computed).get("ingest")
     for label, rows in planned(table):
-        rate = rates.get(label)
         if label == "ingest":
-            continue
-        if "+" in label or label in _measures(table):
-            if rate is None:
-                sampled = _sample(run, table) if sampled is None else sampled
-                rate = sampled
-            seconds += rows * rate if run.alone(rows) else START_S + rows * rate / workers
+            seconds += 1 + ENTER_S * rows
+        elif table.plan.step(label.split(" + ")[0]).kind == "measure":
+            if label not in rates and sampled is None:
+                sampled = _sample(run, table)
+            work = rows * rates.get(label, sampled or 0.0)
+            seconds += work if run.alone(rows) else START_S + work / workers
         else:
-            guess = EXPORT_S if label == "export" else DECIDE_S
-            seconds += GLOBAL_S + rows * (guess if rate is None else rate)
-    return seconds + (1 + ENTER_S * entered if entered else 0)
+            seconds += GLOBAL_S + rows * rates.get(label, EXPORT_S if label == "export" else DECIDE_S)
+    return seconds
 
 
 def planned(table: "TableRun") -> list[tuple[str, int]]:
@@ -55,32 +53,28 @@ def planned(table: "TableRun") -> list[tuple[str, int]]:
     return [("ingest", entered), *passes, *rest]
 
 
-def _measures(table: "TableRun") -> set[str]:
-    return {s.label for s in table.plan.steps if s.kind == "measure"}
-
-
 def _sample(run: "Run", table: "TableRun") -> float:
-    """Seconds for a record, over a few records chosen by hash, in a process that may crash."""
+    """Seconds for a record, over a few files of each folder chosen by hash, in a process that may crash."""
+    first = [table.plan.step(label) for label in table.plan.stages[0]]
     specs = [
         OperatorSpec(s.operator.name, s.fp, s.operator.params.model_dump(mode="json"))
-        for label in table.plan.stages[0]
-        if (s := table.plan.step(label)) and not s.reads
+        for s in first
+        if not s.reads
     ]
+    folders = [source for source in table.sources if source.kind == "folder"]
     child = Child()
     try:
-        rates = [
-            child.run(_time_records, (source, specs, run.profile.record_cpu_s)) for source in table.sources
-        ]
-        weights = [r[1] for r in rates]
-        return sum(r[0] * w for r, w in zip(rates, weights, strict=True)) / max(1, sum(weights))
+        found = [child.run(_time_records, (source, specs, run.profile.record_cpu_s)) for source in folders]
     except ChildDied:
-        return 0.03
+        found = []
     finally:
         child.close()
+    records = sum(count for _, count in found)
+    return sum(seconds * count for seconds, count in found) / records if records else MEASURE_S
 
 
 def _time_records(item: tuple[Source, list[OperatorSpec], float]) -> tuple[float, int]:
-    """(seconds for a record, records in the listing) of one source."""
+    """(seconds for a record, records in the listing) of one folder."""
     import numpy as np
     import pyarrow as pa
 
@@ -90,12 +84,11 @@ def _time_records(item: tuple[Source, list[OperatorSpec], float]) -> tuple[float
         return 0.0, 0
     order = np.argsort(keyed_hash(np.arange(units.num_rows, dtype=np.uint64), "estimate", 0))
     chosen = units.sort_by("uri").take(pa.array(order[:SAMPLE]))
-    rows = scan(source, chosen, "", partial(set_timers, cpu_s, cpu_s * 5)).slice(0, SAMPLE)
+    rows = scan(source, chosen, "", partial(set_timers, cpu_s, cpu_s * 5))
     task = PassTask("", "", 0, rows.num_rows, "", specs, {s.name: None for s in specs},
                     {source.name: source.root}, "", cpu_s, cpu_s * 5, 60)  # fmt: skip
-    runner: Any = BatchRunner(task, rows)
-    list(runner.tables([0]))
+    runner = BatchRunner(task, rows)
+    list(runner.tables([0]))  # loads the decoders
     started = time.perf_counter()
-    for _ in runner.tables(range(rows.num_rows)):
-        pass
+    list(runner.tables(range(rows.num_rows)))
     return (time.perf_counter() - started) / rows.num_rows, units.num_rows

@@ -1,4 +1,4 @@
-"""A run of real small images, told through the `RunView` protocol."""
+"""A run of real small images, told as `RunView` tells it."""
 
 import shutil
 from collections import Counter
