@@ -1,6 +1,6 @@
 """A YAML 1.2 mapping as plain data that knows where each value was written."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def parse(text: str, name: str) -> Document:
         if not isinstance(node, MappingNode):
             what = "is not a mapping of keys to values"
             raise UsageError(what, _at(name, node), "Write lines like `key: value`")
-        return Document(name, _Builder(yaml, name).build(node), node)
+        return Document(name, _plain(node, yaml.constructor.construct_object, name), node)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}" if mark else name
@@ -118,36 +118,25 @@ def find(name: str | Path, folder: Path, what: str) -> Path:
     raise UsageError(f"there is no {what} {str(name)!r}", mend=mend)
 
 
-@dataclass
-class _Builder:
-    """Nodes to plain data; keys are always text, as in JSON."""
-
-    yaml: YAML
-    name: str
-
-    def build(self, node: Node) -> Any:
-        if isinstance(node, ScalarNode):
-            return self.yaml.constructor.construct_object(node)
-        if node.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
-            raise UsageError(f"the tag {node.tag!r} has no place here", _at(self.name, node), "Remove it")
-        if isinstance(node, MappingNode):
-            return dict(self._items(node))
-        return [self.build(item) for item in node.value]
-
-    def _items(self, node: MappingNode) -> Iterator[tuple[str, Any]]:
-        first: dict[str, Node] = {}
-        for key, child in node.value:
-            if not isinstance(key, ScalarNode):
-                raise UsageError("a key must be plain text", _at(self.name, key))
-            if key.value in first:
-                before = first[key.value].start_mark.line + 1
-                raise UsageError(
-                    f"the key {key.value!r} occurs twice, first in line {before}",
-                    _at(self.name, key),
-                    "Remove or rename one of them",
-                )
-            first[key.value] = key
-            yield key.value, self.build(child)
+def _plain(node: Node, scalar: Callable[[Node], Any], name: str) -> Any:
+    """Nodes as plain data; keys are always text, as in JSON."""
+    if isinstance(node, ScalarNode):
+        return scalar(node)
+    if node.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
+        raise UsageError(f"the tag {node.tag!r} has no place here", _at(name, node), "Remove it")
+    if not isinstance(node, MappingNode):
+        return [_plain(item, scalar, name) for item in node.value]
+    data: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    for key, child in node.value:
+        if not isinstance(key, ScalarNode):
+            raise UsageError("a key must be plain text", _at(name, key))
+        if key.value in data:
+            what = f"the key {key.value!r} occurs twice, first in line {lines[key.value]}"
+            raise UsageError(what, _at(name, key), "Remove or rename one of them")
+        lines[key.value] = key.start_mark.line + 1
+        data[key.value] = _plain(child, scalar, name)
+    return data
 
 
 def _child(node: Node, key: str | int) -> tuple[Node, int] | None:

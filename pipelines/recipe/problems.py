@@ -1,78 +1,73 @@
-"""Faults that pydantic finds, told as one UsageError: what, where, the nearest right spelling."""
+"""A document as a model; its faults told as one UsageError: what, where, the nearest right spelling."""
 
 import re
-from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from thresher.operators import registry
+from thresher.operators.ingest import IngestParams
 from thresher.pipelines.recipe.document import Document, Keys
-from thresher.pipelines.recipe.model import NAME
+from thresher.pipelines.recipe.model import NAME, Table
 from thresher.schemas.errors import UsageError, nearest
+
+M = TypeVar("M", bound=BaseModel)
 
 TELLING = ["extra_forbidden", "literal_error", "enum"]
 """These come before the faults that follow from them: a missing key, a union's other branches."""
 
 
-def usage_error(
-    error: ValidationError,
-    document: Document,
-    known: Callable[[Keys], list[str]],
-    written: Callable[[Keys], Keys] = lambda keys: keys,
-) -> UsageError:
-    """The most telling fault of `error` as one message.
+def validated(model: type[M], document: Document) -> M:
+    """The document as a `model`. Raises UsageError with its most telling fault."""
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        fault = min(faults, key=lambda f: TELLING.index(f["type"]) if f["type"] in TELLING else len(TELLING))
+        raise _told(fault, model, document) from None
 
-    `known` gives the right keys of the mapping at a place in the model, `written` the way to that
-    place in the document.
+
+def written(data: Any, keys: Keys) -> Keys:
+    """The way in a recipe's file to what is at `keys` in the model.
+
+    A step's parameters stand under its operator's name, and a lone source in no list; what the
+    file leaves out (defaults, the tags of pydantic's unions) is skipped.
     """
-    faults = error.errors(include_url=False)
-    fault = min(faults, key=lambda e: TELLING.index(e["type"]) if e["type"] in TELLING else len(TELLING))
-    keys = fault["loc"]
+    way: list[str | int] = []
+    for i, key in enumerate(keys):
+        if i == 4 and keys[2] == "steps" and isinstance(data, dict) and len(data) == 1:
+            op, data = next(iter(data.items()))
+            way.append(op)
+        inside = data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
+        if key in inside:
+            data = data[key]
+            way.append(key)
+    return tuple(way)
 
+
+def _told(fault: ErrorDetails, model: type[BaseModel], document: Document) -> UsageError:
     def where(keys: Keys) -> str:
-        return document.where(written(keys))
+        return document.where(written(document.data, keys))
 
+    keys, context = fault["loc"], fault.get("ctx", {})
     match fault["type"]:
         case "thresher":
-            return _own(fault, where)
+            first = f", first at {where((*keys[:-1], context['first']))}" if "first" in context else ""
+            return UsageError(context["what"] + first, where(keys), context["mend"])
         case "extra_forbidden":
-            right = known(keys[:-1])
+            right = _known(model, document.data, keys[:-1])
             mend = nearest(str(keys[-1]), right) or f"Known keys here: {', '.join(right)}"
             return UsageError(f"unknown key {keys[-1]!r}", where(keys), mend)
         case "missing":
             return UsageError(f"the key {keys[-1]!r} is missing", where(keys[:-1]))
-    return UsageError(_message(fault, _name(written(keys))), where(keys), _mend(fault))
-
-
-def known_keys(model: type[BaseModel], keys: Keys) -> list[str]:
-    """The keys that the mapping at `keys` inside `model` may hold."""
-    models = [model]
-    for key in keys:
-        fields = (one.model_fields.get(str(key)) for one in models)
-        inner = [m for f in fields if f is not None for m in _models_in(f.annotation)]
-        models = inner or models  # a list index, a mapping's own key or a union's tag
-    return sorted({f.alias or name for one in models for name, f in one.model_fields.items()})
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in get_args(annotation) for model in _models_in(inner)]
-
-
-def _own(fault: ErrorDetails, where: Callable[[Keys], str]) -> UsageError:
-    context, keys = fault["ctx"], fault["loc"]
-    what = context["what"]
-    if "first" in context:
-        what += f", first at {where((*keys[:-1], context['first']))}"
-    return UsageError(what, where(keys), context["mend"])
-
-
-def _name(keys: Keys) -> str:
-    """The innermost key that has a name."""
-    names = [k for k in keys if isinstance(k, str)]
-    return names[-1] if names else "value"
+    mend = ""
+    if fault["type"] in ("literal_error", "enum"):
+        mend = nearest(str(fault["input"]), re.findall(r"'([^']*)'", context["expected"]))
+    elif context.get("pattern") == NAME:
+        mend = "Use letters, digits, `_`, `-` and `.`, and start with a letter or a digit"
+    names = [k for k in written(document.data, keys) if isinstance(k, str)]
+    return UsageError(_message(fault, names[-1] if names else "value"), where(keys), mend)
 
 
 def _message(fault: ErrorDetails, name: str) -> str:
@@ -84,9 +79,32 @@ def _message(fault: ErrorDetails, name: str) -> str:
     return f"{name} should {rule}, not {got}" if should else f"{name}: {subject}, not {got}"
 
 
-def _mend(fault: ErrorDetails) -> str:
-    if fault["type"] in ("literal_error", "enum"):
-        return nearest(str(fault["input"]), re.findall(r"'([^']*)'", fault["ctx"]["expected"]))
-    if fault["type"] == "string_pattern_mismatch" and fault["ctx"]["pattern"] == NAME:
-        return "Use letters, digits, `_`, `-` and `.`, and start with a letter or a digit"
-    return ""
+def _known(model: type[BaseModel], data: dict[str, Any], keys: Keys) -> list[str]:
+    """The keys that the mapping at `keys` may hold."""
+    match keys:
+        case ("tables", _, "steps", _, *inner):
+            op = str(written(data, (*keys[:4], ""))[4])
+            own = _keys_in(registry.get(op).params_model, inner)
+            return own if inner else sorted([*own, "as"])
+        case ("tables", _, "ingest", _, *inner):
+            return _keys_in(IngestParams, inner)
+        case ("tables", _, "export", *inner):
+            return _keys_in(registry.get("export").params_model, inner)
+        case ("tables", _):
+            return _keys_in(Table, [])
+    return _keys_in(model, [])
+
+
+def _keys_in(model: type[BaseModel], inner: list[str | int]) -> list[str]:
+    models = [model]
+    for key in inner:
+        fields = (one.model_fields.get(str(key)) for one in models)
+        found = [m for f in fields if f is not None for m in _models_in(f.annotation)]
+        models = found or models  # a list index, a mapping's own key or a union's tag
+    return sorted({f.alias or name for one in models for name, f in one.model_fields.items()})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from thresher.pipelines.recipe.document import CONFIGS, find, read
-from thresher.pipelines.recipe.problems import known_keys, usage_error
+from thresher.pipelines.recipe.problems import validated
 
 PROFILES = CONFIGS / "profiles"
 
@@ -30,8 +30,4 @@ def load_profile(name: str | Path | None = None) -> Profile:
     """
     if name is None:
         return Profile()
-    document = read(find(name, PROFILES, "profile"))
-    try:
-        return Profile.model_validate(document.data)
-    except ValidationError as error:
-        raise usage_error(error, document, lambda keys: known_keys(Profile, keys)) from None
+    return validated(Profile, read(find(name, PROFILES, "profile")))
