@@ -10,7 +10,7 @@ from thresher.operators.base import Export, Measure, Operator
 from thresher.operators.registry import get, writer_of
 from thresher.pipelines.plan.fingerprint import combine, digest, operator_fingerprint
 from thresher.pipelines.recipe import LoadedRecipe
-from thresher.schemas import Column, FieldError, UsageError
+from thresher.schemas import Column, FieldError
 from thresher.schemas.decisions import ID
 from thresher.schemas.records import MEDIA
 
@@ -103,66 +103,64 @@ class Plan:
 
 def compile_plan(loaded: LoadedRecipe) -> Plan:
     """Check a recipe against its operators. Raises UsageError with file and line."""
-    recipe = loaded.recipe
     targets: dict[str, str] = {}
-    for name, table in recipe.tables.items():
+    tables = {}
+    for name, table in loaded.recipe.tables.items():
         to = getattr(table.export, "to", None)
-        if to is not None and "://" in to:
-            error = FieldError(f"exports to {to!r} are not possible yet", ("to",), "Name a local folder")
-            raise loaded.located(error, name, None)
-        if to is not None and targets.setdefault(to, name) != name:
-            error = FieldError(
-                f"tables {targets[to]!r} and {name!r} export to the same folder", ("to",), "Name another"
-            )
-            raise loaded.located(error, name, None)
-    tables = {name: _Chain(loaded, name, recipe.seed).build() for name in recipe.tables}
+        try:
+            if to is not None and "://" in to:
+                raise FieldError(f"exports to {to!r} are not possible yet", ("to",), "Name a local folder")
+            if to is not None and targets.setdefault(to, name) != name:
+                what = f"tables {targets[to]!r} and {name!r} export to the same folder"
+                raise FieldError(what, ("to",), "Name another")
+        except FieldError as error:
+            raise loaded.located(error, name, None) from error
+        tables[name] = _Chain(loaded, name).build()
     return Plan(loaded, tables)
 
 
 class _Chain:
     """Builds one table's plan, step by step."""
 
-    def __init__(self, loaded: LoadedRecipe, table: str, seed: int) -> None:
-        self._loaded, self._seed = loaded, seed
+    def __init__(self, loaded: LoadedRecipe, table: str) -> None:
+        self._loaded, self._table = loaded, loaded.recipe.tables[table]
         self._plan = TablePlan(table)
-        self._available: dict[str, Column] = dict(CATALOG_COLUMNS)
-        sources = loaded.recipe.tables[table].ingest
-        self._given = [[s.name, s.kind, getattr(s, s.kind), s.licence, s.synthetic] for s in sources]
 
     def build(self) -> TablePlan:
-        table = self._loaded.recipe.tables[self._plan.name]
-        for i, step in enumerate(table.steps):
-            operator = get(step.op)(step.params)
-            if isinstance(operator, Export):
-                raise self._error("export is a key of the table, not a step", i, "Move it out of `steps`")
-            self._add(operator, step.label, i)
-        if table.export is not None:
-            self._add(get("export")(table.export), "export", None)
+        written: list[tuple[int | None, str, Operator]] = [
+            (i, step.label, get(step.op)(step.params)) for i, step in enumerate(self._table.steps)
+        ]
+        if self._table.export is not None:
+            written.append((None, "export", get("export")(self._table.export)))
+        for index, label, operator in written:
+            try:
+                if isinstance(operator, Export) and index is not None:
+                    raise FieldError(
+                        "export is a key of the table, not a step", mend="Move it out of `steps`"
+                    )
+                self._add(operator, label)
+            except FieldError as error:
+                raise self._loaded.located(error, self._plan.name, index) from error
         self._plan.stages = _stages(self._plan)
         return self._plan
 
-    def _add(self, operator: Operator, label: str, index: int | None, implied: bool = False) -> None:
+    def _add(self, operator: Operator, label: str, implied: bool = False) -> None:
         for name in operator.reads:
-            if name not in self._available:
-                self._imply(name, operator, index)
-        try:
-            for name in operator.needs():
-                if name not in self._available and (maker := writer_of(name)):
-                    what = f"step {label!r} reads the column {name!r}, which {maker!r} writes"
-                    raise FieldError(what, mend=f"Add `- {maker}` before this step")
-            operator.check(self._available)
-        except FieldError as error:
-            raise self._loaded.located(error, self._plan.name, index) from error
+            if name not in self._plan.columns:
+                self._imply(name, operator)
+        available = self._plan.columns
+        for name in operator.needs():
+            if name not in available and (maker := writer_of(name)):
+                what = f"step {label!r} reads the column {name!r}, which {maker!r} writes"
+                raise FieldError(what, mend=f"Add `- {maker}` before this step")
+        operator.check(available)
         columns = tuple(operator.writes())
         for column in columns:
-            if column.name in self._available and column.name not in operator.extends:
+            if column.name in available and column.name not in operator.extends:
                 writer = self._plan.writer(column.name)
                 other = writer.label if writer else "ingest"
-                raise self._error(
-                    f"steps {other!r} and {label!r} both write the column {column.name!r}",
-                    index,
-                    "Remove one of them",
-                )
+                what = f"steps {other!r} and {label!r} both write the column {column.name!r}"
+                raise FieldError(what, mend="Remove one of them")
         reads = {c: s.label for c in (*operator.needs(), *operator.extends) if (s := self._plan.writer(c))}
         fps = {c: self._plan.step(label).fp for c, label in reads.items()}
         kind: Kind = "measure" if isinstance(operator, Measure) else "decide"
@@ -170,23 +168,21 @@ class _Chain:
             kind = "export"
             fps = {c.name: s.fp for s in self._plan.steps for c in s.columns}
         if {"licence", "synthetic"} & set(operator.needs()):
-            fps["sources"] = digest(self._given)
-        fp = operator_fingerprint(operator, fps, None if kind == "measure" else self._seed)
+            sources = self._table.ingest
+            fps["sources"] = digest(
+                [[s.name, s.kind, getattr(s, s.kind), s.licence, s.synthetic] for s in sources]
+            )
+        fp = operator_fingerprint(operator, fps, None if kind == "measure" else self._loaded.recipe.seed)
         self._plan.steps.append(StepPlan(label, kind, operator, fp, reads, implied, columns))
-        self._available |= {c.name: c for c in columns}
 
-    def _imply(self, column: str, operator: Operator, index: int | None) -> None:
+    def _imply(self, column: str, operator: Operator) -> None:
         writer = writer_of(column)
         if writer is None or not issubclass(get(writer), Measure):
-            raise self._error(
+            raise FieldError(
                 f"{operator.name!r} reads the column {column!r}, which no earlier step writes",
-                index,
-                f"Add `- {writer}` before it" if writer else "Install the package that provides it",
+                mend=f"Add `- {writer}` before it" if writer else "Install the package that provides it",
             )
-        self._add(get(writer)(), writer, index, implied=True)
-
-    def _error(self, what: str, index: int | None, mend: str) -> UsageError:
-        return self._loaded.located(FieldError(what, mend=mend), self._plan.name, index)
+        self._add(get(writer)(), writer, implied=True)
 
 
 def _stages(plan: TablePlan) -> list[list[str]]:

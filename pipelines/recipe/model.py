@@ -54,30 +54,23 @@ def step_names() -> list[str]:
     return [name for name in registry.names() if name not in RESERVED]
 
 
-def _operator_of(written: Any) -> tuple[str, Any]:
-    """(operator, its parameters) of a step: a name, or a mapping of one name to its parameters."""
-    if isinstance(written, str):
-        return written, {}
-    if isinstance(written, dict) and len(written) == 1:
-        op, params = next(iter(written.items()))
-        return op, {} if params is None else params
-    if isinstance(written, dict) and written:
-        names = ", ".join(map(repr, written))
-        raise wrong(
-            f"one step has {len(written)} keys: {names}",
-            "Start each step with `- `, and indent its parameters deeper than its name",
-        )
-    raise wrong(f"{written!r} is no step", "A step is an operator's name, or that name with its parameters")
-
-
 def _read_step(written: Any) -> Step:
     if isinstance(written, Step):
         return written
-    op, params = _operator_of(written)
+    step = {written: None} if isinstance(written, str) else written
+    if not isinstance(step, dict) or not step:
+        raise wrong(
+            f"{written!r} is no step", "A step is an operator's name, or that name with its parameters"
+        )
+    if len(step) > 1:
+        raise wrong(
+            f"one step has {len(step)} keys: {', '.join(map(repr, step))}",
+            "Start each step with `- `, and indent its parameters deeper than its name",
+        )
+    op, params = next(iter(step.items()))
     if op not in step_names():
         beside = f"{op} is a key of the table: write it beside `steps`"
-        mend = beside if op in RESERVED else nearest(op, step_names())
-        raise wrong(f"there is no operator {op!r}", mend)
+        raise wrong(f"there is no operator {op!r}", beside if op in RESERVED else nearest(op, step_names()))
     label: Any = op
     if isinstance(params, dict) and "as" in params:
         params = dict(params)
@@ -118,17 +111,15 @@ def _read_sources(written: Any) -> Any:
     return sources
 
 
+ReadStep = Annotated[Step, BeforeValidator(_read_step)]
+
+
 class Table(_Model):
     """The records of one kind under one name, from their sources to their shards."""
 
     ingest: Annotated[list[IngestParams], BeforeValidator(_read_sources), Field(min_length=1)]
-    steps: list[Annotated[Step, BeforeValidator(_read_step)]] = []
+    steps: Annotated[list[ReadStep], BeforeValidator(lambda steps: [] if steps is None else steps)] = []
     export: Annotated[SerializeAsAny[Params] | None, BeforeValidator(_read_export)] = None
-
-    @field_validator("steps", mode="before")
-    @classmethod
-    def _none_written(cls, steps: Any) -> Any:
-        return [] if steps is None else steps
 
     @field_validator("steps")
     @classmethod
