@@ -190,41 +190,30 @@ def _stages(plan: TablePlan) -> list[list[str]]:
     and comes after what it reads, also over a Decide between them; else the pass before it, else a
     pass of its own."""
     stages: list[list[str]] = []
+    opened: list[set[str]] = []
+    movable: list[bool] = []
     place: dict[str, int] = {}
     barrier = 0
     for step in plan.steps:
-        if step.kind != "measure":
-            barrier = len(stages)
-            if step.kind == "decide":
-                place[step.label] = barrier
-            continue
         operator = step.operator
-        assert isinstance(operator, Measure)
+        if not isinstance(operator, Measure):
+            barrier = place[step.label] = len(stages)
+            continue
+        views = {v.kind for v in operator.views}
         first = max((place[label] for label in step.reads.values()), default=0)
-        chosen = next((i for i in range(first, len(stages)) if _joins(plan, stages[i], operator)), None)
-        if chosen is None and len(stages) > max(barrier, first) and operator.movable:
-            chosen = len(stages) - 1 if _movable(plan, stages[-1]) else None
-        if chosen is None:
+        open_to = [i for i in range(first, len(stages)) if operator.movable and movable[i]]
+        chosen = next((i for i in open_to if views <= opened[i]), len(stages))
+        if chosen == len(stages) and chosen > barrier and chosen - 1 in open_to:
+            chosen -= 1
+        if chosen == len(stages):
             stages.append([])
-            chosen = len(stages) - 1
+            opened.append(set())
+            movable.append(True)
         stages[chosen].append(step.label)
+        opened[chosen] |= views
+        movable[chosen] &= operator.movable
         place[step.label] = chosen
     return stages
-
-
-def _joins(plan: TablePlan, stage: list[str], operator: Measure) -> bool:
-    opened = {v.kind for label in stage for v in _measure(plan, label).views}
-    return operator.movable and _movable(plan, stage) and {v.kind for v in operator.views} <= opened
-
-
-def _movable(plan: TablePlan, stage: list[str]) -> bool:
-    return all(_measure(plan, label).movable for label in stage)
-
-
-def _measure(plan: TablePlan, label: str) -> Measure:
-    operator = plan.step(label).operator
-    assert isinstance(operator, Measure)
-    return operator
 
 
 def pass_name(operators: Mapping[str, str]) -> str:
