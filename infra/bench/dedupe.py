@@ -2,13 +2,15 @@
 
     python infra/bench/dedupe.py --rows 1000000 10000000
     python infra/bench/dedupe.py --steps --rows 1000000
+    python infra/bench/dedupe.py --worst
 
 Random 64-bit hashes with one planted copy for every ten, 0 to 3 bits away. Recall is of those copies.
 The peers: every pair by brute force (numpy popcount), timed on a slice and scaled by the square of the
 size; and the usual 4 bands of 16 bits, timed on at most 1,000,000 hashes and scaled the same way, for
 its buckets grow with the pool. A ratio below 1 means that the peer is faster. `--steps` runs the whole
 of `dedupe.exact` and `dedupe.near` on synthetic records with two worker processes, and prints the peak
-memory of the driver and of the largest worker.
+memory of the driver and of the largest worker. `--worst` times the inputs that could take for ever, beside
+their limits: a giant group of equal files, a giant bucket of hashes, a long sorted chain.
 Each size runs in its own process, so that peak memory is its own.
 """
 
@@ -30,10 +32,11 @@ import numpy as np
 import pyarrow as pa
 from common import machine, print_table
 
-from thresher.operators.base import Context
+from thresher.operators.base import Context, Decide, Runner
 from thresher.operators.dedupe.arrays import I64, U64
 from thresher.operators.dedupe.candidates import Work, candidate_pairs
 from thresher.operators.dedupe.exact import DedupeExact
+from thresher.operators.dedupe.graph import star_rule
 from thresher.operators.dedupe.near import DedupeNear
 from thresher.schemas import Column
 from thresher.schemas.ids import mix64
@@ -113,10 +116,13 @@ def banding(rows: int) -> float:
 
 
 class SyntheticPool:
-    """A table that makes its rows when asked: a tenth are copies of others, half of those exact."""
+    """A table that makes its rows when asked: a tenth are copies of others, half of those exact.
 
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
+    The first `junk` rows are one file.
+    """
+
+    def __init__(self, rows: int, junk: int = 0) -> None:
+        self.rows, self.junk = rows, junk
         self.parts = range(-(-rows // PART))
         self.columns: dict[str, Column] = {}
 
@@ -126,6 +132,8 @@ class SyntheticPool:
         copied, exact = rng.random(n) < 0.1, rng.random(n) < 0.5
         own = np.arange(n, dtype=np.uint64) + np.uint64(part * PART)
         content = np.where(copied, rng.integers(0, self.rows, n, dtype=np.uint64), own)
+        content = np.where(own < self.junk, np.uint64(0), content)
+        copied &= own >= self.junk
         file = np.where(copied & ~exact, own + np.uint64(1 << 40), content)
         flip = np.where(copied & ~exact, flips(rng, n), np.uint64(0))
         phash = mix64(content + np.uint64(1)) ^ flip
@@ -168,23 +176,54 @@ class TwoWorkers:
         return self.pool.map(fn, items)
 
 
+def timed(step: Decide, pool: SyntheticPool, runner: Runner) -> tuple[float, int]:
+    """Seconds of a step over a pool, and how many records it drops."""
+    start = time.perf_counter()
+    dropped = total = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        context = Context(runner, Path(scratch), seed=0, label=step.name, roots={})
+        for _, answer in step.decide(pool, context):
+            total += len(answer)
+            dropped += len(answer) - answer["kept"].to_numpy().sum()
+    assert total == pool.rows
+    return time.perf_counter() - start, int(dropped)
+
+
 def run_steps(rows: int) -> dict[str, Any]:
     """Both steps over a synthetic pool, in this process and two workers."""
     runner = TwoWorkers()
     out: dict[str, Any] = {"rows": rows}
     for name, step in (("exact", DedupeExact()), ("near", DedupeNear())):
-        start = time.perf_counter()
-        dropped = total = 0
-        with tempfile.TemporaryDirectory() as scratch:
-            context = Context(runner, Path(scratch), seed=0, label=name, roots={})
-            for _, answer in step.decide(SyntheticPool(rows), context):
-                total += len(answer)
-                dropped += len(answer) - answer["kept"].to_numpy().sum()
-        out |= {f"{name}_seconds": time.perf_counter() - start, f"{name}_dropped": int(dropped)}
-        assert total == rows
+        out[f"{name}_seconds"], out[f"{name}_dropped"] = timed(step, SyntheticPool(rows), runner)
     runner.pool.shutdown()
     workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return out | {"driver_mb": own_peak_mb(), "worker_mb": workers}
+
+
+class InProcess:
+    """The runner of a step in this process."""
+
+    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        return map(fn, items)
+
+
+def worst() -> list[list[Any]]:
+    """Seconds for the inputs that could take for ever, beside what they may take."""
+    lines: list[list[Any]] = []
+    plain, _ = timed(DedupeExact(), SyntheticPool(200_000), InProcess())
+    junk, _ = timed(DedupeExact(), SyntheticPool(200_000, junk=20_000), InProcess())
+    lines.append(["200,000 files, 20,000 of them equal", junk, 1.5 * plain])
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**64, 100_000, dtype=np.uint64) >> np.uint64(32) << np.uint64(32)
+    start = time.perf_counter()
+    for _ in candidate_pairs(np.unique(hashes), Work()):
+        pass
+    lines.append(["100,000 hashes in one bucket", time.perf_counter() - start, 30.0])
+    chain = np.arange(100_000)
+    start = time.perf_counter()
+    star_rule(len(chain), chain[:-1], chain[1:])
+    lines.append(["a sorted chain of 100,000", time.perf_counter() - start, 10.0])
+    return lines
 
 
 def own_peak_mb() -> float:
@@ -214,6 +253,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--steps", action="store_true", help="run dedupe.exact and dedupe.near whole")
+    parser.add_argument("--worst", action="store_true", help="time the inputs that could take for ever")
     parser.add_argument("--one", action="store_true", help="one size, here, as JSON")
     arguments = parser.parse_args()
     if arguments.one:
@@ -221,6 +261,9 @@ def main() -> None:
         print(json.dumps(run(arguments.rows[0])))
         return
     print(machine() + "\n")
+    if arguments.worst:
+        print_table(["input", "seconds", "limit"], worst())
+        return
     results = [in_own_process(rows, arguments.steps) for rows in arguments.rows]
     if not arguments.steps:
         print_search(results)

@@ -1,6 +1,8 @@
 """A pool in memory, runners with one and two processes, and the photographs of the demo extra."""
 
+import contextlib
 import multiprocessing
+import time
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,36 @@ class TwoWorkers:
     def map(self, fn, items):
         with multiprocessing.get_context("fork").Pool(2) as pool:
             yield from pool.imap(fn, items)
+
+
+class Counting(InProcess):
+    """Counts the tasks it runs."""
+
+    tasks = 0
+
+    def map(self, fn, items):
+        for item in items:
+            self.tasks += 1
+            yield fn(item)
+
+
+@pytest.fixture
+def counting():
+    return Counting
+
+
+@contextlib.contextmanager
+def _guard(limit: float):
+    start = time.process_time()
+    yield
+    assert time.process_time() - start < 10 * limit
+
+
+@pytest.fixture
+def guard():
+    """guard(seconds): ten times what an acceptance line allows, in CPU time, so that only work that has
+    grown by its kind fails. `infra/bench/dedupe.py --worst` prints the times themselves."""
+    return _guard
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thresher.operators.dedupe import graph
 from thresher.operators.dedupe.graph import components, star_rule
 
 pairs = st.integers(2, 40).flatmap(
@@ -52,12 +53,18 @@ def test_equals_sequential_greedy(degree):
 
 @pytest.mark.acceptance("DA11")
 @pytest.mark.parametrize("rounds", [0, 1, 24])
-def test_a_sorted_chain_is_finished_in_order(rounds):
+def test_a_sorted_chain_is_finished_in_order(rounds, guard, monkeypatch):
+    """A parallel round settles two edges of the chain; the rest are finished one after another."""
+    left, finish = [], graph._finish
+    monkeypatch.setattr(graph, "_finish", lambda *state: (left.append(len(state[1])), finish(*state)))
     nodes = 100_000
     a = np.arange(nodes - 1)
     shuffled = np.random.default_rng(0).permutation(nodes - 1)
-    keeper = star_rule(nodes, a[shuffled], a[shuffled] + 1, max_rounds=rounds)
+    most = {} if rounds == 24 else {"max_rounds": rounds}
+    with guard(10):
+        keeper = star_rule(nodes, a[shuffled], a[shuffled] + 1, **most)
     assert keeper.tolist() == [n - n % 2 for n in range(nodes)]
+    assert left == [nodes - 1 - 2 * rounds]
 
 
 @given(pairs)
