@@ -60,9 +60,13 @@ def cast_constant(value: Decimal | str | bool, dtype: pa.DataType) -> pa.Scalar:
 
 
 def column_of(table: pa.Table, name: str) -> pa.Array:
-    """A column in one piece; half floats, which Arrow cannot compare, as float32."""
-    column = table.column(name).combine_chunks()
-    return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
+    """A column in one piece."""
+    return _plain(table.column(name).combine_chunks())
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    """Half floats, which Arrow cannot compare, as float32."""
+    return values.cast(pa.float32()) if pa.types.is_float16(values.type) else values
 
 
 class _Evaluation:
@@ -108,8 +112,7 @@ class _Evaluation:
             return pa.repeat(cast_constant(value, dtype), self._table.num_rows)
         if not isinstance(expr, Operation):
             return pc.cast(self.values(expr), dtype, safe=False)
-        terms = [self._number(term, dtype) for term in expr.terms]
-        result = _ARITHMETIC[expr.operator](*terms)
+        result = _ARITHMETIC[expr.operator](*(self._number(term, dtype) for term in expr.terms))
         return pc.if_else(pc.is_finite(result), result, None)
 
     def _width(self, expr: Expr) -> pa.DataType:
@@ -136,7 +139,7 @@ def _compare_constant(operator: str, array: pa.Array, value: Any) -> pa.Array:
 
 def _contains(lists: pa.Array, value: Any) -> pa.Array:
     """Whether each list holds the value; null where there is no list."""
-    hit = pc.fill_null(_compare_constant("==", pc.list_flatten(lists), value), False)
+    hit = pc.fill_null(_compare_constant("==", _plain(pc.list_flatten(lists)), value), False)
     rows = pc.list_parent_indices(lists).filter(hit)
     return pc.if_else(pc.is_valid(lists), pc.is_in(pa.array(np.arange(len(lists))), value_set=rows), None)
 

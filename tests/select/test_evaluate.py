@@ -24,6 +24,8 @@ ROWS = pa.table(
         "t": pa.array([None, "", "web", "it's"], pa.string()),
         "b": pa.array([None, False, True, True], pa.bool_()),
         "l": pa.array([None, [], ["web", None], ["a", "web", "b"]], pa.list_(pa.string())),
+        "h": pa.array([None, 0, 0.5, 1], pa.float16()),
+        "v": pa.array([None, [], [0.5, 2], [1, None]], pa.list_(pa.float16())),
         "i": pa.array([None, [0], [2, 3], [3, None]], pa.list_(pa.int32())),
     }
 )
@@ -85,6 +87,8 @@ N, T, F = None, True, False
         ("'a' in l", [N, F, F, T]),
         ("'web' not in l", [N, T, F, F]),
         ("3 in i and not 0.5 in i", [N, F, T, T]),
+        ("0.5 in v", [N, F, T, F]),
+        ("h >= 0.5 and h + h < 2", [N, F, T, F]),
         ("-0 in i", [N, T, F, F]),
         ("b", [N, F, T, T]),
         ("not b", [N, T, F, F]),
