@@ -54,7 +54,7 @@ def measure_files(paths: Iterable[str]) -> pa.Table:
     for path in paths:
         with open(path, "rb") as file:
             opened = open_views(file.read(), views)
-        record = Record(b"", "image", "pool", path, (Media("image", path, None, None, "jpeg"),))
+        record = Record(b"", "pool", path, (Media("image", path, None, None, "jpeg"),))
         for operator in operators:
             batch = Batch([record], {view: [opened[view]] for view in operator.views})
             for name, values in operator.measure(batch).columns.items():

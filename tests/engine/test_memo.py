@@ -2,19 +2,23 @@
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from jsonschema import Draft202012Validator
 
 COUNTING = """
 import os
 import pyarrow as pa
+from pydantic import Field
 from thresher.operators.base import Measure, Values, View, Params
 from thresher.schemas import Column
 
 class P(Params):
-    gain: float = 1.0
+    gain: float = Field(1.0, description="times the mean")
 
 class Probe(Measure):
     "Mean green level, counting every id that it computes."
@@ -128,19 +132,57 @@ def test_plan_predicts_what_a_run_computes(cli, pool, recipe, counter, tmp_path)
 
 @pytest.mark.acceptance("C20")
 def test_third_party_operator_is_a_citizen(cli, pool, recipe, counter, tmp_path):
+    """A 30-line package with an entry point, installed beside Thresher: everything shows its column."""
+    assert len((tmp_path / "site" / "probe_pkg.py").read_text().splitlines()) <= 30
     path = recipe(STEPS)
-    assert "probe" in cli("operators")
-    assert "| `gain` | `1.0`" in cli("operators", "probe")
-    assert "probe" in json.dumps(json.loads(cli("schema", "recipe")))
+
+    assert re.search(r"^probe\s.*Mean green level", cli("operators"), re.M)
+    page = cli("operators", "probe")
+    assert "- kind: measure, version 1" in page and "- views: rgb(512)" in page
+    assert "| `gain` | `1.0` | times the mean |" in page
+    assert "| `green` | float | levels | 0 to 1000 | mean of the green channel |" in page
+
+    schema = json.loads(cli("schema", "recipe"))
+
+    def errors(params) -> list[str]:
+        tables = {"images": {"ingest": {"folder": "photos"}, "steps": ["quality", {"probe": params}]}}
+        return [e.message for e in Draft202012Validator(schema).iter_errors({"name": "x", "tables": tables})]
+
+    assert not errors({"gain": 2}) and errors({"gian": 2}) and errors({"gain": "much"})
+
+    for wrong, told in {
+        "gren < 20": "green", "green < 20px": "levels", "green < -1": "0 to 1000", "green like 'a%'": "green",
+    }.items():  # fmt: skip
+        recipe(STEPS, ("green < 20", wrong), name="wrong.yaml")
+        cli("plan", "wrong.yaml", code=2)
+        assert "wrong.yaml:" in cli.err and told in cli.err, (wrong, cli.err)
+    both = "green < 20 or green < quantile(green, 5%)"
+    recipe(STEPS, ("green < 20", both))
+
+    planned = json.loads(cli("plan", str(path), "--run", "r", "--local", "--json"))
+    assert "probe" in [s["step"] for s in planned["tables"]["images"]["steps"]]
     done = cli.run(path, "--run", "r", "--local")
     funnel = {c["label"]: c for c in done["tables"]["images"]["funnel"]}
-    assert funnel["probe"]["failed"] == 0 and funnel["colour"]["reasons"] == {
-        "custom.green": funnel["colour"]["dropped"]
-    }
-    page = (tmp_path / "r" / "report.html").read_text()
-    assert "mean of the green channel" in page and "custom.green" in page
-    source = (tmp_path / "site" / "probe_pkg.py").read_text()
-    assert len(source.splitlines()) <= 30
+    assert funnel["probe"]["failed"] == 0 and funnel["probe"]["kept"] == funnel["colour"]["entered"]
+    assert 0 < funnel["colour"]["dropped"] == funnel["colour"]["reasons"]["custom.green"]
+
+    report = (tmp_path / "r" / "report.html").read_text()
+    card = report.split('data-column="green"')[1].split("</article>")[0]
+    assert "mean of the green channel" in card and "levels" in card and 'class="histogram"' in card
+    assert "custom.green at &lt; 20" in card and 'data-reason="custom.green"' in report
+
+    index = (tmp_path / "r/export/images/latest/index.parquet").resolve()
+    rows = pq.read_table(index, columns=["id", "scores"]).to_pylist()
+    greens = {r["id"].hex(): dict(r["scores"])["green"] for r in rows}
+    assert greens and min(greens.values()) >= 20
+    told = json.loads(cli("explain", min(greens), "--run", "r", "--json"))
+    assert {"name": "green", "unit": "levels"}.items() <= next(
+        c for c in told["columns"] if c["name"] == "green"
+    ).items()
+
+    cli.env["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
+    cli("run", str(path), "--run", "r", "--local", code=2)
+    assert "there is no operator 'probe'" in cli.err and "photos.yaml:" in cli.err
 
 
 def test_a_changed_file_is_a_new_version_and_a_vanished_one_is_named(
