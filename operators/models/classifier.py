@@ -1,6 +1,6 @@
 """What the learned yes-or-no Measures have in common: a scorer, and columns from 0 to 1."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -32,7 +32,7 @@ class Wanted(NamedTuple):
     param: str = "label"
 
 
-class Scorer:
+class Scorer(ABC):
     """One back end of a `Scored` Measure; without weights, unless a subclass has some."""
 
     title = ""
@@ -53,13 +53,13 @@ class Scorer:
         """The model on `device`."""
         return None
 
+    @abstractmethod
     def prepare(self, batch: Batch) -> Sequence[Any | Failure | None]:
         """What `scores` takes for each record."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scores(self, model: Any, inputs: Sequence[Any]) -> Mapping[str, Sequence[float]]:
         """Column -> a number from 0 to 1 for each input."""
-        raise NotImplementedError
 
 
 class Weighted(Scorer):
@@ -91,9 +91,9 @@ class Weighted(Scorer):
 class Pictures(Weighted):
     """A network on squares of pixels."""
 
+    @abstractmethod
     def square(self) -> Square:
         """What `prepare` cuts; known without torch."""
-        raise NotImplementedError
 
     def prepare(self, batch: Batch) -> Sequence[Any | Failure | None]:
         return [self.square().cut(rgb) for rgb in batch.view(RGB)]

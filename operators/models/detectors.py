@@ -4,6 +4,7 @@ Each picture is computed by itself: sizes and words differ, and one is enough wo
 fp32 everywhere, since a box at the bound of its score is there or not.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -66,12 +67,12 @@ class _Folder:
         return levels(model, batch, mean, std)
 
 
-class Detector(_Folder):
+class Detector(_Folder, ABC):
     """Boxes of what words name."""
 
+    @abstractmethod
     def size_of(self, width: int, height: int) -> tuple[int, int]:
         """Width and height at which a picture is looked at."""
-        raise NotImplementedError
 
     def shrink(self, rgb: Pixels) -> Pixels:
         """The picture at that size; without torch."""
@@ -95,9 +96,9 @@ class Detector(_Folder):
         order = [i for i in np.argsort(-scores, kind="stable") if scores[i] >= least]
         return [Found(prompts[labels[i]], corners(boxes[i]), float(scores[i])) for i in order]
 
+    @abstractmethod
     def _run(self, model: Any, pixels: Pixels, prompts: Sequence[str]) -> tuple[NDArray[Any], ...]:
         """For each query the score, the prompt, and the box as shares: centre x, y, width, height."""
-        raise NotImplementedError
 
     def _tokens(self, model: Any, texts: Sequence[str], **options: Any) -> dict[str, Any]:
         made = self.tokenizer(list(texts), truncation=True, return_tensors="pt", **options)

@@ -9,9 +9,8 @@ import pytest
 
 BENCH = Path(__file__).parents[2] / "infra" / "bench" / "scale.py"
 GROWTH = 1.15
-ROW_BYTES = 1_100
-"""Of Arrow and numpy columns (650 to 850 measured), with the warm-up of the longer run; one Python row
-costs 2,300."""
+ROW_BYTES = 800
+"""Of Arrow and numpy columns, with the warm-up of the longer run; one Python row costs 2,300."""
 
 
 def _peaks(*arguments: str) -> dict[str, float]:
