@@ -1,12 +1,13 @@
 """Learned scores from JPEG files to written columns, against the bare model on ready tensors.
 
     pip install -e '.[models]'
-    python infra/bench/score.py [--images 256] [--model ViT-B-32] [--device cpu] [--sides 512 1024]
+    python infra/bench/score.py [--images 128] [--device cpu] [--sides 512 1024]
 
-The model has the true architecture and random weights: the arithmetic is the same. `bare` runs its image
-tower in a loop over uint8 squares that are ready in memory, in the batch that was found best for it. The
-others are whole runs with embed, aesthetic and the report; images/s are from the first record of the model to
-its last, with reading, decoding, resizing and writing, without starting Ray and loading weights.
+CLIP ViT-L-14 as it is, but with random weights: the arithmetic is the same. `bare` runs its image tower in
+a loop over uint8 squares that are ready in memory, in the batch that was found best for it. The others are
+whole runs with aigc (marks in the files), embed, aesthetic, a linear AIGC head and the report. images/s are
+from the first record of the model to its last, with reading, decoding, resizing and writing, without starting
+Ray and loading weights.
 Must reach: 0.85 of the bare loop on a CPU; on a GPU 0.9 of it in bf16, with the device idle under 10 %.
 """
 
@@ -20,10 +21,13 @@ from typing import Any
 import numpy as np
 from common import arguments, machine, make_pool, print_table, thresher
 
+from thresher.operators.models.aesthetic import WIDTHS
 from thresher.operators.models.embed import Embed, ModelParams
+from thresher.operators.models.head import HeadFile, Origin
 from thresher.operators.models.resident import Resident
 from thresher.operators.models.torch_setup import setup_torch
 
+MODEL = "ViT-L-14"
 RECIPE = """
 thresher: 1
 name: photos
@@ -31,22 +35,23 @@ tables:
   images:
     ingest: {folder: ./pool}
     steps:
+      - aigc
       - embed: EMBED
-      - aesthetic: {weights: head.pth}
+      - aesthetic: {weights: aesthetic.pth}
+      - head: {weights: aigc.json}
 """
 
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--images", type=int, default=256)
-    parser.add_argument("--model", default="ViT-B-32")
+    parser.add_argument("--images", type=int, default=128)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sides", type=int, nargs=2, default=(512, 1024))
     options = parser.parse_args()
     print(machine(), end="\n\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        embed = make_models(folder, options.model)
+        embed = make_models(folder)
         make_pool(folder / "pool", options.images, tuple(options.sides))
         rows = [bare(embed, options.device, options.images)]
         batch = rows[0][2]
@@ -58,19 +63,33 @@ def main() -> None:
     print_table(("", "images/s", "batch", "of bare", "device idle", "TFLOP/s", "whole run s"), rows)
 
 
-def make_models(folder: Path, model: str) -> Embed:
-    """Random weights of the architecture, and a head for its vectors."""
+def make_models(folder: Path) -> Embed:
+    """Random weights of CLIP, and two heads for its vectors."""
     torch = setup_torch()
     import open_clip
     from safetensors.torch import save_file
 
-    made = open_clip.create_model(model, pretrained=None)
+    made = open_clip.create_model(MODEL, pretrained=None)
     file = folder / "clip.safetensors"
     save_file({name: value.contiguous() for name, value in made.state_dict().items()}, file)
-    widths = [open_clip.get_model_config(model)["embed_dim"], 1024, 128, 64, 16, 1]
-    layers = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(widths)]
-    torch.save(torch.nn.Sequential(*layers).state_dict(), folder / "head.pth")
-    return Embed(ModelParams(backend="clip", model=model, weights=str(file)))
+    dimensions = open_clip.get_model_config(MODEL)["embed_dim"]
+    layers = [torch.nn.Linear(a, b) for a, b in itertools.pairwise((dimensions, *WIDTHS))]
+    torch.save(torch.nn.Sequential(*layers).state_dict(), folder / "aesthetic.pth")
+    embed = Embed(ModelParams(backend="clip", model=MODEL, weights=str(file)))
+    column = embed.writes()[0]
+    head = HeadFile(
+        name="aigc",
+        kind="logistic",
+        positive="made",
+        on=[Origin(column=column.name, backend=column.backend, revision=column.revision)],
+        weights=np.random.default_rng(0).normal(size=dimensions).tolist(),
+        bias=0.0,
+        bound=None,
+        labels={},
+        metrics={},
+    )
+    (folder / "aigc.json").write_text(head.model_dump_json())
+    return embed
 
 
 def bare(embed: Embed, device: str, count: int) -> list[Any]:

@@ -6,4 +6,4 @@ python=${PYTHON:-.venv/bin/python}
 
 "$python" -c 'import torch; assert torch.cuda.is_available(), "torch sees no CUDA device"; print(torch.cuda.get_device_name())'
 "$python" -m pytest -m gpu
-"$python" infra/bench/score.py --device cuda --model ViT-L-14 --images "${IMAGES:-20000}"
+"$python" infra/bench/score.py --device cuda --images "${IMAGES:-20000}"

@@ -25,6 +25,9 @@ class ModelMeasure(Measure):
     batch: int = 0
     """Records in a batch where its size brings nothing; 0: found by measuring."""
 
+    filled = True
+    """Whether a batch is filled up with repeats, so that no value depends on how many came together."""
+
     @abstractmethod
     def load(self, device: str) -> Any:
         """The model, ready on `device` (`cpu`, `cuda:0`); raises ThresherError naming what is missing."""
@@ -35,7 +38,8 @@ class ModelMeasure(Measure):
 
     @abstractmethod
     def forward(self, model: Any, inputs: Sequence[Input]) -> Mapping[str, Sequence[Any]]:
-        """Column -> one value for each input. `inputs` is a whole batch, filled up with repeats."""
+        """Column -> one value, or a Failure, for each input. `inputs` is a whole batch, filled up with
+        repeats where the Measure is `filled`."""
 
     def measure(self, batch: Batch) -> Values:
         """`prepare` and `forward` in this process."""
@@ -49,11 +53,14 @@ def ready(prepared: Sequence[Any]) -> list[Input]:
 
 
 def spread(found: Mapping[str, Sequence[Any]], prepared: Sequence[Any]) -> Values:
-    """The values of the ready inputs at their places, beside the failures."""
+    """The values of the ready inputs at their places, beside the failures of either half."""
     failures = {i: made for i, made in enumerate(prepared) if isinstance(made, Failure)}
     places = [i for i, made in enumerate(prepared) if made is not None and i not in failures]
     columns: dict[str, list[Any]] = {name: [None] * len(prepared) for name in found}
     for name, values in found.items():
         for i, value in zip(places, values, strict=True):
-            columns[name][i] = value
+            if isinstance(value, Failure):
+                failures[i] = value
+            else:
+                columns[name][i] = value
     return Values(dict(columns), failures)

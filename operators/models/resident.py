@@ -7,12 +7,12 @@ so that a value does not depend on how many records came together. Out of memory
 import contextlib
 import gc
 import os
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from thresher.operators.models.torch_setup import compile_modules, modules
 from thresher.schemas.errors import ThresherError
 
 if TYPE_CHECKING:
@@ -52,23 +52,26 @@ class TooLarge(ThresherError):
 
 
 class Resident:
-    """One model on one device. `batch` 0: found with the first inputs."""
+    """One model on one device, compiled by torch if asked. `batch` 0: found with the first inputs."""
 
-    def __init__(self, measure: "ModelMeasure", device: str, batch: int = 0) -> None:
+    def __init__(self, measure: "ModelMeasure", device: str, batch: int = 0, compiled: bool = False) -> None:
         self._measure, self.device, self.batch = measure, device, batch
         self.usage = Usage()
         started = time.perf_counter()
         self._model = measure.load(device)
         self.usage.load_s = time.perf_counter() - started
-        self._since = 0.0
+        self._compiled, self._warm, self._since = compiled, False, 0.0  # compiled: still to be done
 
     def run(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         """Column -> one value for each of `inputs`, in order."""
         found: dict[str, list[Any]] = {column.name: [] for column in self._measure.writes()}
-        if inputs and not self._since:
-            self._since = time.perf_counter()
+        if inputs and not self._warm:
+            self._warm_up(inputs[0])
         if inputs and not self.batch:
-            self.batch = self._search(inputs[0])
+            self.batch = self.search(inputs[0])
+        if inputs and self._compiled:
+            self._compile(inputs[0])
+        self._since = self._since or time.perf_counter()
         done = 0
         while done < len(inputs):
             chunk = inputs[done : done + self.batch]
@@ -84,6 +87,25 @@ class Resident:
             self.usage.active_s = time.perf_counter() - self._since
         return found
 
+    def search(self, sample: Any) -> int:
+        """The smallest batch size that is within 5 % of the best rate, by doubling."""
+        if not self._warm:
+            self._warm_up(sample)
+        best = 1
+        while best < MOST:
+            size = best if best not in self.usage.tried else 2 * best
+            try:
+                self.usage.tried[size] = self._rate(sample, size)
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                self._clear()
+                break
+            if size > best and self.usage.tried[size] < WORTH * self.usage.tried[best]:
+                break
+            best = size
+        return best
+
     @property
     def device_name(self) -> str:
         """`cpu`, or the GPU's own name."""
@@ -95,34 +117,37 @@ class Resident:
 
     def _forward(self, chunk: Sequence[Any]) -> Mapping[str, Sequence[Any]]:
         started = time.perf_counter()
-        batch = [*chunk, *[chunk[-1]] * (self.batch - len(chunk))]
-        counter = contextlib.nullcontext() if self.usage.batches else _flop_counter()
-        with counter:
-            values = self._measure.forward(self._model, batch)
-        if counting := getattr(counter, "get_total_flops", None):
-            self.usage.flops = counting() / len(batch)
+        repeats = self.batch - len(chunk) if self._measure.filled else 0
+        batch = [*chunk, *[chunk[-1]] * repeats]
+        values = self._measure.forward(self._model, batch)
         self.usage.forward_s += time.perf_counter() - started
         self.usage.batches += 1
         return values
 
-    def _search(self, sample: Any) -> int:
-        """The smallest batch size that is within 5 % of the best rate, by doubling."""
-        best = 1
-        while best < MOST:
-            size = best if best not in self.usage.tried else 2 * best
+    def _warm_up(self, sample: Any) -> None:
+        """One record by itself, to count its operations."""
+        if modules(self._model):
             try:
-                self.usage.tried[size] = self._rate(sample, size)
+                with _flop_counter() as counter:
+                    self._measure.forward(self._model, [sample])
             except Exception as error:
-                if size == 1 and out_of_memory(error):
+                if out_of_memory(error):
                     raise self._too_large() from error
-                if not out_of_memory(error):
-                    raise
-                self._clear()
-                break
-            if size > best and self.usage.tried[size] < WORTH * self.usage.tried[best]:
-                break
-            best = size
-        return best
+                raise
+            self.usage.flops = counter.get_total_flops()
+        self._warm = True
+
+    def _compile(self, sample: Any) -> None:
+        """Let torch compile the model for the batch that was found."""
+        self._compiled = False
+        compile_modules(self._model)
+        try:
+            self._measure.forward(self._model, [sample] * self.batch)
+        except Exception as error:
+            if not out_of_memory(error):
+                what = f"torch cannot compile {self._measure.name}: {str(error).strip().splitlines()[0]}"
+                raise ThresherError(what, mend="Take `compile: true` out of the profile") from error
+            self._clear()
 
     def _rate(self, sample: Any, size: int) -> float:
         """Records a second in a batch of copies: the best of four runs, since others may use the machine."""
@@ -158,31 +183,40 @@ class Resident:
             torch.cuda.empty_cache()
 
 
-def _flop_counter() -> Any:
-    """Counts the operations of a forward pass in torch; nothing where torch has no part in it."""
-    if "torch" not in sys.modules:
-        return contextlib.nullcontext()
+@contextlib.contextmanager
+def _flop_counter() -> Iterator[Any]:
+    """Counts the operations of a forward pass in torch."""
+    from torch.backends import mha
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    return FlopCounterMode(display=False)
+    fused = mha.get_fastpath_enabled()
+    mha.set_fastpath_enabled(False)  # the counter does not know an encoder layer, or attention, in one call
+    try:
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            yield counter
+    finally:
+        mha.set_fastpath_enabled(fused)
 
 
 _residents: dict[tuple[Any, ...], Resident] = {}
-_settings: dict[str, Any] = {"device": "", "batch": 0}
+_settings: dict[str, Any] = {"device": "", "batch": 0, "compiled": False}
 
 
-def configure(device: str = "", batch: int = 0) -> None:
-    """Where this process runs models (empty: the first GPU, else the CPU) and in which batch (0: found)."""
-    _settings.update(device=device, batch=batch)
+def configure(device: str = "", batch: int = 0, compiled: bool = False) -> None:
+    """Where this process runs models (empty: the first GPU, else the CPU), in which batch (0: found), and
+    whether torch compiles them."""
+    _settings.update(device=device, batch=batch, compiled=compiled)
 
 
 def resident(measure: "ModelMeasure") -> Resident:
     """The resident of this process for a Measure with these parameters; loaded at the first call."""
     device = "cpu" if measure.device == "cpu" else _settings["device"] or default_device()
     batch = measure.batch or _settings["batch"]
-    key = (measure.name, measure.params.model_dump_json(), measure.revision(), device, batch)
+    compiled = _settings["compiled"]
+    key = (measure.name, measure.params.model_dump_json(), measure.revision(), device, batch, compiled)
     if key not in _residents:
-        _residents[key] = Resident(measure, device, batch)
+        _residents[key] = Resident(measure, device, batch, compiled)
     return _residents[key]
 
 

@@ -1,6 +1,7 @@
 """torch as this project uses it: all cores of a CPU, bf16 on CUDA, and torchvision beside a CPU build."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,3 +63,17 @@ def _declare_vision_operators(torch: Any) -> None:
     _library = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
         _library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+def modules(model: Any) -> list[Any]:
+    """The torch modules that a Measure loaded: itself, those of a tuple, or none."""
+    torch = sys.modules.get("torch")
+    parts = model if isinstance(model, tuple) else (model,)
+    return [part for part in parts if torch is not None and isinstance(part, torch.nn.Module)]
+
+
+def compile_modules(model: Any) -> None:
+    """Let torch compile each module, or those of its children that are called, at the next batch."""
+    for module in modules(model):
+        for called in (module, *module.children()):
+            called.compile(dynamic=False)

@@ -1,6 +1,7 @@
 """A pass of one model: records are opened and prepared on the CPU, then go to the device in slices."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from thresher.operators.base import Batch, Failure, Values
 from thresher.operators.models.model import ModelMeasure, ready, spread
 from thresher.operators.models.resident import Resident, TooLarge, configure, resident
 from thresher.operators.values import to_array
+from thresher.pipelines.execute import kept_batch
 from thresher.pipelines.execute.batches import BatchRunner, set_timers, state_columns
 from thresher.pipelines.execute.task import PassTask, StopFlag, read_inputs
 from thresher.pipelines.execute.usage import leave_note
@@ -89,8 +91,10 @@ class Computer:
     """The device's half of a model pass."""
 
     def __init__(self, task: PassTask) -> None:
-        configure(task.device, task.batch)
+        configure(task.device, task.batch, task.compile)
         self._task, self._operator = task, model_of(task)
+        self._folder = Path(task.folder)
+        self._settled = bool(self._operator.batch or task.batch)
 
     def compute(self, offsets: Sequence[int], prepared: Sequence[Any]) -> pa.Table:
         """The columns of a slice, as a fragment holds them."""
@@ -115,9 +119,16 @@ class Computer:
 
     def _forward(self, prepared: Sequence[Any]) -> Values:
         """The values of a slice; where the model raises, one record at a time: the culprit fails alone."""
-        worker = resident(self._operator)
+        worker, inputs = resident(self._operator), ready(prepared)
         try:
-            return spread(worker.run(ready(prepared)), prepared)
+            if inputs and not self._settled:
+                kept_batch.settle(self._folder, worker, inputs[0])
+                self._settled = True
+            halvings = worker.usage.halvings
+            found = worker.run(inputs)
+            if worker.usage.halvings > halvings:
+                kept_batch.lower(self._folder, worker)
+            return spread(found, prepared)
         except TooLarge:
             return self._one_by_one(worker, list(prepared))
         except ThresherError:

@@ -258,6 +258,7 @@ class TableRun:
                     flush_s=profile.flush_s,
                     device=profile.device or "",
                     batch=profile.batch or 0,
+                    compile=profile.compile,
                 )
 
         done = 0

@@ -55,6 +55,8 @@ class PassTask:
     """Where models run; empty: the first GPU of the process, else its CPU."""
     batch: int = 0
     """Records in a model's batch; 0: found by measuring."""
+    compile: bool = False
+    """Whether torch compiles models before their first batch."""
 
     def offsets(self) -> list[int]:
         """Every row that some operator needs, ascending."""

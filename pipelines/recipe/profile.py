@@ -29,6 +29,10 @@ class Profile(BaseModel):
     batch: int | None = Field(
         None, ge=1, description="records in a model's batch; found by measuring if left out"
     )
+    compile: bool = Field(
+        False,
+        description="whether torch compiles models: slower to start, faster after; needs a C++ compiler",
+    )
     ray_address: str | None = Field(None, description="a running Ray cluster; a local one if left out")
 
     @property

@@ -11,9 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from thresher.operators.models.model import ModelMeasure
+from thresher.operators.base import Failure
+from thresher.operators.models.embed import Embed, ModelParams
+from thresher.operators.models.model import ModelMeasure, spread
 from thresher.operators.models.resident import Resident
-from thresher.schemas import Column
+from thresher.pipelines.execute.kept_batch import lower, settle
+from thresher.schemas import Column, Reason
 from thresher.schemas.errors import ThresherError
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +53,21 @@ def test_every_batch_is_filled_up():
     assert measure.sizes == [8, 8, 8]
 
 
+def test_a_measure_may_refuse_repeats_and_fail_single_rows():
+    class Asker(Doubler):
+        filled = False
+
+        def forward(self, model, inputs):
+            found = super().forward(model, inputs)["twice"]
+            return {"twice": [Failure(Reason.BAD_VALUE, "no") if x == 6 else x for x in found]}
+
+    measure = Asker()
+    found = Resident(measure, "cpu", batch=8).run([0, 1, 3])
+    assert measure.sizes == [3]
+    values = spread(found, [0, None, 1, 3])
+    assert values.columns["twice"] == [0, None, 2, None] and values.failures[3].message == "no"
+
+
 def test_memory_that_runs_out_halves_the_batch_for_good():
     measure = Doubler(limit=5)
     worker = Resident(measure, "cpu", batch=16)
@@ -65,6 +83,37 @@ def test_the_search_stops_where_memory_ends():
     worker = Resident(Doubler(limit=37), "cpu")
     assert worker.run(range(50))["twice"][49] == 98.0
     assert worker.batch <= 32
+
+
+def test_the_batch_that_was_found_stays(tmp_path):
+    """The next worker takes what the first one found, and what was left of it when memory ran out."""
+    first, second = Resident(Doubler(limit=37), "cpu"), Resident(Doubler(), "cpu", batch=512)
+    settle(tmp_path, first, 1)
+    settle(tmp_path, second, 1)
+    assert 1 <= first.batch == second.batch <= 32
+    first.batch = 3
+    lower(tmp_path, first)
+    settle(tmp_path, second, 1)
+    assert second.batch == 3
+
+
+def test_operations_are_counted(clip, torch):
+    """All of them: an encoder layer that torch fuses into one call was left out once."""
+    embed = Embed(ModelParams(backend="clip", model=str(clip[0]), weights=str(clip[1])))
+    worker = Resident(embed, "cpu", batch=4)
+    worker.run([np.zeros((32, 32, 3), np.uint8)])
+    tokens, width, layers = 17, 32, 2
+    dense = 2 * 12 * width**2 * tokens * layers
+    attention = 4 * tokens**2 * width * layers
+    patches, projection = 2 * 16 * width * 3 * 8 * 8, 2 * width * 32
+    assert worker.usage.flops == pytest.approx(dense + attention + patches + projection, rel=0.02)
+
+
+def test_a_compiled_model_gives_the_same(clip, torch):
+    embed = Embed(ModelParams(backend="clip", model=str(clip[0]), weights=str(clip[1])))
+    inputs = list(np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8))
+    plain, compiled = (np.stack(Resident(embed, "cpu", 4, c).run(inputs)["clip"]) for c in (False, True))
+    assert np.abs(plain - compiled).max() < embed.writes()[0].quantum / 2
 
 
 @pytest.mark.parametrize("limit_mb", [1500])
