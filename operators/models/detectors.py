@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thresher.operators.models import weights
+from thresher.operators.models.clock import working
 from thresher.operators.models.folder import image_config, load_model, read_config
 from thresher.operators.models.masks import Mask
 from thresher.operators.models.pictures import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD, Pixels
@@ -91,7 +92,7 @@ class Detector(_Folder, ABC):
     def detect(self, model: Any, pixels: Pixels, prompts: Sequence[str], least: float) -> list[Found]:
         """What has a score of at least `least`, the best first."""
         torch = setup_torch()
-        with torch.inference_mode():
+        with torch.inference_mode(), working():
             scores, labels, boxes = self._run(model, pixels, prompts)
         order = [i for i in np.argsort(-scores, kind="stable") if scores[i] >= least]
         return [Found(prompts[labels[i]], corners(boxes[i]), float(scores[i])) for i in order]
@@ -166,7 +167,7 @@ class Sam2(_Folder):
         torch = setup_torch()
         side = int(self._images.get("size", {}).get("height", 1024))
         boxes = np.array([[one.box for one in found]], np.float32) * side
-        with torch.inference_mode():
+        with torch.inference_mode(), working():
             inputs = self._levels(model, resized(pixels, (side, side)))
             given = to_device(boxes, str(inputs.device))
             output = model(pixel_values=inputs, input_boxes=given, multimask_output=False).pred_masks[0]

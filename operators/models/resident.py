@@ -7,12 +7,14 @@ so that a value does not depend on how many records came together. Out of memory
 import contextlib
 import gc
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from thresher.operators.models.torch_setup import compile_modules, modules
+from thresher.operators.models.clock import Clock, clocked
+from thresher.operators.models.torch_setup import compile_modules, modules, own_stream
 from thresher.schemas.errors import ThresherError
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Usage:
     records: int = 0
     batches: int = 0
     forward_s: float = 0.0
+    """With a batch on the device; for engines other than torch, within `forward`."""
     load_s: float = 0.0
     active_s: float = 0.0
     """From the first record to the end of the last."""
@@ -52,11 +55,16 @@ class TooLarge(ThresherError):
 
 
 class Resident:
-    """One model on one device, compiled by torch if asked. `batch` 0: found with the first inputs."""
+    """One model on one device, compiled by torch if asked. `batch` 0: found with the first inputs.
+
+    `run` may be called by several threads: each has a CUDA stream of its own.
+    """
 
     def __init__(self, measure: "ModelMeasure", device: str, batch: int = 0, compiled: bool = False) -> None:
         self._measure, self.device, self.batch = measure, device, batch
         self.usage = Usage()
+        self._lock = threading.Lock()
+        self._forward_clock, self._device_clock = Clock(), Clock()
         started = time.perf_counter()
         self._model = measure.load(device)
         self.usage.load_s = time.perf_counter() - started
@@ -74,17 +82,21 @@ class Resident:
         self._since = self._since or time.perf_counter()
         done = 0
         while done < len(inputs):
-            chunk = inputs[done : done + self.batch]
+            size = self.batch
+            chunk = inputs[done : done + size]
             try:
-                values = self._forward(chunk)
+                values = self._forward(chunk, size)
             except Exception as error:
-                self._halve(error)
+                self._halve(error, size)
                 continue
             for name, column in found.items():
                 column.extend(values[name][: len(chunk)])
             done += len(chunk)
-            self.usage.records += len(chunk)
-            self.usage.active_s = time.perf_counter() - self._since
+            with self._lock:
+                self.usage.batches += 1
+                self.usage.forward_s = self._device_clock.seconds or self._forward_clock.seconds
+                self.usage.records += len(chunk)
+                self.usage.active_s = time.perf_counter() - self._since
         return found
 
     def search(self, sample: Any) -> int:
@@ -115,14 +127,10 @@ class Resident:
 
         return str(torch.cuda.get_device_name(self.device))
 
-    def _forward(self, chunk: Sequence[Any]) -> Mapping[str, Sequence[Any]]:
-        started = time.perf_counter()
-        repeats = self.batch - len(chunk) if self._measure.filled else 0
-        batch = [*chunk, *[chunk[-1]] * repeats]
-        values = self._measure.forward(self._model, batch)
-        self.usage.forward_s += time.perf_counter() - started
-        self.usage.batches += 1
-        return values
+    def _forward(self, chunk: Sequence[Any], size: int) -> Mapping[str, Sequence[Any]]:
+        repeats = size - len(chunk) if self._measure.filled else 0
+        with own_stream(self.device), self._forward_clock, clocked(self._device_clock):
+            return self._measure.forward(self._model, [*chunk, *[chunk[-1]] * repeats])
 
     def _warm_up(self, sample: Any) -> None:
         """One record by itself, to count its operations."""
@@ -160,13 +168,16 @@ class Resident:
                 break
         return size / max(best, 1e-9)
 
-    def _halve(self, error: Exception) -> None:
+    def _halve(self, error: Exception, size: int) -> None:
+        """Take half of `size` from now on, unless another thread did."""
         if not out_of_memory(error):
             raise error
-        if self.batch == 1:
+        if size == 1:
             raise self._too_large() from error
-        self.batch //= 2
-        self.usage.halvings += 1
+        with self._lock:
+            if self.batch == size:
+                self.batch //= 2
+                self.usage.halvings += 1
         self._clear()
 
     def _too_large(self) -> TooLarge:

@@ -1,16 +1,20 @@
 """torch as this project uses it: all cores of a CPU, bf16 on CUDA, and torchvision beside a CPU build."""
 
+import contextlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from thresher.operators.models.clock import working
 from thresher.operators.models.weights import missing_package
 
 _library: Any = None
+_thread = threading.local()
 
 
 def setup_torch() -> Any:
@@ -41,9 +45,19 @@ def to_device(arrays: Any, device: str) -> Any:
 def infer(model: Any, array: NDArray[Any], compute: Callable[[Any], Any]) -> NDArray[np.float32]:
     """`compute` of an array on the model's device, without gradients, as float32 on the host."""
     torch = setup_torch()
-    device = next(model.parameters()).device
-    with torch.inference_mode():
-        return compute(to_device(array, str(device))).float().cpu().numpy()
+    given = to_device(array, str(next(model.parameters()).device))
+    with torch.inference_mode(), working():
+        return compute(given).float().cpu().numpy()
+
+
+def own_stream(device: str) -> contextlib.AbstractContextManager[Any]:
+    """Lets this thread's work on a GPU overlap with that of others."""
+    if not device.startswith("cuda"):
+        return contextlib.nullcontext()
+    torch = setup_torch()
+    if not hasattr(_thread, "stream"):
+        _thread.stream = torch.cuda.Stream(device)
+    return torch.cuda.stream(_thread.stream)
 
 
 def levels(model: Any, pixels: Any, mean: Sequence[float], std: Sequence[float]) -> Any:

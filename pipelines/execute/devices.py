@@ -1,7 +1,7 @@
 """Model passes on Ray: an actor for each device holds the weights, CPU tasks decode and prepare for it.
 
-Prepared slices travel through the object store; at most `AHEAD` of them are under way for a device, so that
-memory does not grow with the pool. The slices of a part go to one actor, which writes the part's fragments.
+Prepared slices travel through the object store: so many are under way for a device that every CPU has one,
+but no more than half of the store holds. The slices of a part go to one actor, which writes its fragments.
 """
 
 import itertools
@@ -9,12 +9,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from thresher.pipelines.execute.computer import Computer
 from thresher.pipelines.execute.guarded import run_guarded
-from thresher.pipelines.execute.models import Computer, Preparer, slices
+from thresher.pipelines.execute.models import Preparer, slices
 from thresher.pipelines.execute.task import FragmentWriter, PassTask, StopFlag
 from thresher.schemas.errors import ThresherError
 
-AHEAD = 4
+LEAST = 4
+"""Slices under way for a device before their size is known."""
 
 
 class DeviceWorker:
@@ -27,13 +29,16 @@ class DeviceWorker:
         """Start a part; the model is loaded with the first slice."""
         self._computer, self._writer = Computer(task), FragmentWriter(task)
 
-    def compute(self, offsets: list[int], prepared: list[Any]) -> None:
-        """A slice of the part."""
-        self._writer.add(self._computer.compute(offsets, prepared))
+    def compute(self, offsets: list[int], prepared: list[Any]) -> int:
+        """A slice of the part; its size in bytes."""
+        for table in self._computer.add(offsets, prepared):
+            self._writer.add(table)
+        return sum(map(_bytes, prepared))
 
     def finish(self) -> tuple[int, float]:
         """Write what is left of the part; (rows, seconds)."""
-        self._computer.close()
+        for table in self._computer.rest():
+            self._writer.add(table)
         return self._writer.close()
 
 
@@ -48,8 +53,10 @@ def prepare(task: PassTask, offsets: list[int]) -> list[Any]:
 class Feed:
     """One actor, and what is under way for it."""
 
-    def __init__(self, ray: Any, gpus: float) -> None:
+    def __init__(self, ray: Any, gpus: float, devices: int) -> None:
         self.gpus = gpus
+        self._resources = {name: held / devices for name, held in ray.cluster_resources().items()}
+        self.ahead = LEAST
         self.actor = ray.remote(num_cpus=0, num_gpus=gpus)(DeviceWorker).remote()
         self._prepare = ray.remote(num_cpus=1, max_retries=0)(prepare)
         self._task: PassTask | None = None
@@ -73,6 +80,16 @@ class Feed:
         self.flight.append((answer, task, last))
         return True
 
+    def learn(self, size: int) -> None:
+        """Know from the bytes of a slice how many may be under way."""
+        cpus, store = self._resources["CPU"], self._resources["object_store_memory"]
+        self.ahead = int(max(2, min(max(LEAST, cpus + 2), store / 2 / max(size, 1))))
+
+    @property
+    def room(self) -> float:
+        """Slices that may still be sent, as a share."""
+        return 1 - len(self.flight) / self.ahead
+
     def others(self, dead: PassTask) -> list[PassTask]:
         """Parts besides `dead` that were given to the actor and have not ended: another must do them."""
         given = [task for _, task, _ in self.flight] + ([self._task] if self._task else [])
@@ -82,11 +99,12 @@ class Feed:
 def model_passes(ray: Any, tasks: Iterable[PassTask]) -> Iterator[tuple[int, float]]:
     """Run passes of one model; a part during which a process died is redone record by record."""
     queue: Iterator[PassTask] = iter(tasks)
-    feeds = [Feed(ray, gpus) for gpus in _devices(ray)]
+    devices = _devices(ray)
+    feeds = [Feed(ray, gpus, len(devices)) for gpus in devices]
     guarded = ray.remote(num_cpus=1, max_retries=0)(run_guarded)
     while True:
-        feed = min(feeds, key=lambda feed: len(feed.flight))
-        if len(feed.flight) < AHEAD and feed.send(queue):
+        feed = max(feeds, key=lambda feed: feed.room)
+        if feed.room > 0 and feed.send(queue):
             continue
         busy = [feed for feed in feeds if feed.flight]
         if not busy:
@@ -97,18 +115,26 @@ def model_passes(ray: Any, tasks: Iterable[PassTask]) -> Iterator[tuple[int, flo
                 answer, task, last = feed.flight.popleft()
                 try:
                     result = ray.get(answer)
-                except ray.exceptions.RayTaskError:
-                    raise
-                except ray.exceptions.RayError:
+                except ray.exceptions.RayError as error:
+                    if not _lost(ray, error):
+                        raise
                     queue = itertools.chain(feed.others(task), queue)
                     ray.kill(feed.actor)
-                    feeds[feeds.index(feed)] = Feed(ray, feed.gpus)
+                    feeds[feeds.index(feed)] = Feed(ray, feed.gpus, len(devices))
                     yield _again(ray, guarded, task)
                     break
                 if last:
                     yield result
+                elif result:
+                    feed.learn(result)
     for feed in feeds:
         ray.kill(feed.actor)
+
+
+def _lost(ray: Any, error: Exception) -> bool:
+    """Whether a process died: the actor's own, or the one that prepared the slice it was given."""
+    cause = getattr(error, "cause", error)
+    return isinstance(cause, ray.exceptions.RayError) and not isinstance(cause, ray.exceptions.RayTaskError)
 
 
 def _again(ray: Any, guarded: Any, task: PassTask) -> tuple[int, float]:
@@ -119,6 +145,12 @@ def _again(ray: Any, guarded: Any, task: PassTask) -> tuple[int, float]:
     except ray.exceptions.RayError as error:
         what = f"part {task.part} was lost with its worker: {type(error).__name__}"
         raise ThresherError(what, f"table {task.table}", "Run the same command again") from error
+
+
+def _bytes(prepared: Any) -> int:
+    """Of the arrays for one record."""
+    parts = prepared if isinstance(prepared, tuple | list) else (prepared,)
+    return sum(int(getattr(part, "nbytes", 0)) for part in parts)
 
 
 def _devices(ray: Any) -> list[float]:

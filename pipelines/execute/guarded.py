@@ -15,7 +15,8 @@ import pyarrow as pa
 from thresher.operators.base import Failure
 from thresher.pipelines.execute.batches import BatchRunner, state_columns
 from thresher.pipelines.execute.child import Child, ChildDied, pack, unpack
-from thresher.pipelines.execute.models import Computer, Preparer, is_model_pass
+from thresher.pipelines.execute.computer import Computer, Rows
+from thresher.pipelines.execute.models import Preparer, is_model_pass
 from thresher.pipelines.execute.task import PassTask, StopFlag, read_inputs, write_as_computed
 from thresher.pipelines.store.fragments import FAILED, NOT_COMPUTED
 from thresher.schemas import Reason
@@ -76,7 +77,7 @@ def _worker(task: PassTask) -> Callable[[int], pa.Table]:
     """What computes a row; the limits of a record do not count the loading of a model."""
     if is_model_pass(task):
         preparer, computer = Preparer(task), Computer(task)
-        return lambda offset: computer.compute([offset], preparer.prepare([offset]))
+        return lambda offset: computer.compute(Rows([offset], preparer.prepare([offset])))
     runner = BatchRunner(task, read_inputs(task))
     return lambda offset: next(iter(runner.tables([offset])))
 

@@ -67,3 +67,28 @@ def test_decisions_differ_only_beside_a_bound(cli, pool, recipe, plugin, ledger_
     print(f"bound {bound}: {differ}")
     assert all(abs(value - bound) <= tolerance for values in differ.values() for value in values), differ
     assert bool(differ) == bool(unequal)
+
+
+@pytest.mark.parametrize("where", ["local", "ray"])
+def test_slices_are_gathered_into_whole_batches(cli, pool, recipe, plugin, where):
+    """98 readable pictures, prepared 64 at a time: one batch of 98, without repeats."""
+    plugin("probe", NOISY)
+    (cli.cwd / "batch.yaml").write_text("batch: 98\n")
+    path = recipe(("      - quality\n", "      - quality\n      - probe\n"))
+    cli.run(path, "--run", "r", "--profile", "./batch.yaml", *(["--local"] if where == "local" else []))
+    (note,) = (cli.cwd / "r/log/models").glob("*.json")
+    assert json.loads(note.read_text())["batches"] == 1
+
+
+def test_the_batch_is_kept_beside_the_columns(cli, pool, recipe, plugin):
+    """What the first run found is what a later one computes new files in."""
+    plugin("probe", NOISY)
+    path = recipe(("      - quality\n", "      - quality\n      - probe\n"))
+    cli.run(path, "--run", "r", "--local")
+    (file,) = (cli.cwd / "r/columns/images").glob("*/batch-cpu.json")
+    assert json.loads(file.read_text())["batch"] >= 1
+    file.write_text('{"batch": 13}')
+    (pool / "new.jpg").write_bytes((pool / "chelsea-00.jpg").read_bytes()[:-2] + b"x" + b"\xff\xd9")
+    cli.run(path, "--run", "r", "--local")
+    (note,) = (cli.cwd / "r/log/models").glob("*.json")
+    assert json.loads(note.read_text())["batch"] == 13

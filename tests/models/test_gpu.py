@@ -1,6 +1,7 @@
 """What only a CUDA device can show. Run by infra/gpu/check.sh."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -27,6 +28,21 @@ def inputs(embed, photo_tiles) -> list:
 def test_bf16_on_the_device_agrees_with_the_cpu(embed, inputs):
     cpu, gpu = (np.stack(Resident(embed, device, batch=16).run(inputs)["clip"]) for device in ("cpu", "cuda"))
     assert ((cpu * gpu).sum(axis=1) > 0.999).all()
+
+
+def test_two_lanes_give_the_values_of_one(embed, inputs):
+    """Batches on two CUDA streams at once, bit for bit."""
+    worker = Resident(embed, "cuda", batch=8)
+    chunks = [inputs[i : i + 8] for i in range(0, len(inputs), 8)]
+    alone = [np.stack(worker.run(chunk)["clip"]) for chunk in chunks]
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(lambda chunk: np.stack(worker.run(chunk)["clip"]), chunks))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_a_compiled_model_agrees(embed, inputs):
+    plain, compiled = (np.stack(Resident(embed, "cuda", 16, c).run(inputs)["clip"]) for c in (False, True))
+    assert ((plain * compiled).sum(axis=1) > 0.999).all()
 
 
 def test_memory_that_runs_out_on_the_device_halves_the_batch(embed, inputs, torch):

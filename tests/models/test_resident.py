@@ -5,6 +5,9 @@ import re
 import subprocess
 import sys
 import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +80,40 @@ def test_memory_that_runs_out_halves_the_batch_for_good():
     assert measure.sizes == [16, 8, 4, 4, 4, 4]
     with pytest.raises(ThresherError, match="does not fit into the memory of cpu, even for one record"):
         Resident(Doubler(limit=0), "cpu", batch=2).run([1])
+
+
+def test_two_threads_share_a_resident():
+    """Both are inside at once, each gets its own values, and the clock runs once."""
+    both = threading.Barrier(2)
+
+    class Slow(Doubler):
+        def forward(self, model, inputs):
+            both.wait(timeout=30)
+            time.sleep(0.2)
+            return super().forward(model, inputs)
+
+    worker = Resident(Slow(), "cpu", batch=4)
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda first: worker.run(range(first, first + 8))["twice"], (0, 100)))
+    assert found == [[2.0 * i for i in range(first, first + 8)] for first in (0, 100)]
+    assert worker.usage.records == 16 and worker.usage.batches == 4
+    assert worker.usage.forward_s <= worker.usage.active_s, "overlapping batches are counted once"
+
+
+def test_memory_that_runs_out_for_two_threads_halves_once():
+    both = threading.Barrier(2)
+
+    class Full(Doubler):
+        def forward(self, model, inputs):
+            if len(inputs) == 16:
+                both.wait(timeout=30)
+            return super().forward(model, inputs)
+
+    worker = Resident(Full(limit=8), "cpu", batch=16)
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda _: worker.run(range(16))["twice"], range(2)))
+    assert found == [[2.0 * i for i in range(16)]] * 2
+    assert worker.batch == 8 and worker.usage.halvings == 1
 
 
 def test_the_search_stops_where_memory_ends():

@@ -1,0 +1,155 @@
+"""The device's half of a model pass: slices are gathered into whole batches, and on a GPU two are under way,
+so that one is stacked and copied while the other is computed."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from thresher.operators.base import Failure, Values
+from thresher.operators.models.model import ModelMeasure, ready, spread
+from thresher.operators.models.resident import Resident, TooLarge, configure, resident
+from thresher.operators.values import to_array
+from thresher.pipelines.execute import kept_batch
+from thresher.pipelines.execute.batches import state_columns
+from thresher.pipelines.execute.task import PassTask
+from thresher.pipelines.execute.usage import leave_note
+from thresher.pipelines.store import fragments
+from thresher.schemas import Reason, ThresherError
+
+LANES = 2
+"""Batches under way on a GPU."""
+
+
+class Rows(NamedTuple):
+    """Rows of a part, and for each what `forward` takes, a Failure, or None."""
+
+    offsets: list[int]
+    prepared: list[Any]
+
+
+class Computer:
+    """Computes the prepared slices of one part."""
+
+    def __init__(self, task: PassTask) -> None:
+        configure(task.device, task.batch, task.compile)
+        self._task, self._operator = task, model_of(task)
+        self._settled = bool(task.batch or self._operator.batch)
+        self._held = Rows([], [])
+        self._lanes: ThreadPoolExecutor | None = None
+        self._flight: deque[Future[pa.Table]] = deque()
+
+    def add(self, offsets: Sequence[int], prepared: Sequence[Any]) -> Iterator[pa.Table]:
+        """Take a slice; the columns of what is done, as a fragment holds them."""
+        self._held.offsets.extend(offsets)
+        self._held.prepared.extend(prepared)
+        inputs = ready(self._held.prepared)
+        if inputs and len(inputs) >= self._batch(inputs[0]):
+            yield from self._start()
+
+    def rest(self) -> Iterator[pa.Table]:
+        """What is left, and the end: leaves word of what the model did, for whoever drives the run."""
+        if self._held.offsets:
+            yield from self._start()
+        while self._flight:
+            yield self._flight.popleft().result()
+        if self._lanes is not None:
+            self._lanes.shutdown()
+        leave_note(self._task.run, self._task.operators[0].fp, resident(self._operator))
+
+    def compute(self, rows: Rows) -> pa.Table:
+        """The columns of some rows."""
+        values = self._forward(rows.prepared)
+        failures, written = dict(values.failures), []
+        for column in self._operator.writes():
+            array, bad = to_array(values.columns[column.name], column)
+            failures |= bad
+            written.append((column.field(), array))
+        state = np.full(len(rows.offsets), fragments.DONE, np.int8)
+        state[list(failures)] = fragments.FAILED
+        done = np.flatnonzero(state == fragments.DONE)
+        fields = [(pa.field("offset", pa.int32()), pa.array(rows.offsets, pa.int32()))]
+        fields += state_columns(self._operator.name, state, failures, len(state))
+        for field, array in written:
+            fields.append((field, fragments.spread(array.take(pa.array(done)), done, len(state))))
+        return pa.Table.from_arrays([a for _, a in fields], schema=pa.schema([f for f, _ in fields]))
+
+    def _start(self) -> Iterator[pa.Table]:
+        """Compute what is held: at once on a CPU, which has no cores to spare; else in a lane."""
+        held, self._held = self._held, Rows([], [])
+        if resident(self._operator).device == "cpu":
+            yield self.compute(held)
+            return
+        self._lanes = self._lanes or ThreadPoolExecutor(LANES)
+        self._flight.append(self._lanes.submit(self.compute, held))
+        while len(self._flight) > LANES:
+            yield self._flight.popleft().result()
+
+    def _batch(self, sample: Any) -> int:
+        """The batch of this run, found with `sample` if it is not known; 1 if that one cannot be computed."""
+        worker = resident(self._operator)
+        if not self._settled:
+            try:
+                kept_batch.settle(Path(self._task.folder), worker, sample)
+            except Exception as error:
+                if isinstance(error, ThresherError) and not isinstance(error, TooLarge):
+                    raise
+                return 1
+            self._settled = True
+        return worker.batch
+
+    def _forward(self, prepared: list[Any]) -> Values:
+        """The values of some rows; where the model raises, one record at a time: the culprit fails alone."""
+        worker, inputs = resident(self._operator), ready(prepared)
+        if inputs:
+            self._batch(inputs[0])
+        try:
+            halvings = worker.usage.halvings
+            found = worker.run(inputs)
+            if worker.usage.halvings > halvings:
+                kept_batch.lower(Path(self._task.folder), worker)
+            return spread(found, prepared)
+        except TooLarge:
+            return self._one_by_one(worker, prepared)
+        except ThresherError:
+            raise
+        except Exception:
+            return self._one_by_one(worker, prepared)
+
+    def _one_by_one(self, worker: Resident, prepared: list[Any]) -> Values:
+        found: dict[str, list[Any]] = {column.name: [] for column in self._operator.writes()}
+        too_large: TooLarge | None = None
+        for i, one in enumerate(prepared):
+            if one is None or isinstance(one, Failure):
+                continue
+            try:
+                row = worker.run([one])
+            except TooLarge as error:
+                prepared[i], too_large = Failure(Reason.TOO_MANY_PIXELS, error.what), error
+            except ThresherError:
+                raise
+            except Exception as error:
+                prepared[i] = raised(self._operator, error)
+            else:
+                for name, values in found.items():
+                    values.extend(row[name])
+        if too_large is not None and not worker.usage.records:
+            raise too_large
+        return spread(found, prepared)
+
+
+def model_of(task: PassTask) -> ModelMeasure:
+    """The one operator of a model pass."""
+    (spec,) = task.operators
+    operator = spec.build()
+    assert isinstance(operator, ModelMeasure)
+    return operator
+
+
+def raised(operator: ModelMeasure, error: Exception) -> Failure:
+    """The failure of a record for which an operator raised."""
+    return Failure(Reason.BAD_VALUE, f"{operator.name} raised {type(error).__name__}: {error}")
