@@ -9,17 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from thresher.operators import registry
-from thresher.operators.base import Batch, Failure, Measure, View
+from thresher.operators.base import Batch, Measure, View
 from thresher.operators.values import to_array
 from thresher.operators.views import MediaError, open_views
-from thresher.operators.views.opener import Opener
 from thresher.pipelines.calibrate import statistics as stats
 from thresher.pipelines.calibrate.head import Judged
 from thresher.pipelines.calibrate.statistics import Estimate
-from thresher.pipelines.execute.batches import set_timers
-from thresher.pipelines.execute.child import Child
-from thresher.pipelines.execute.guarded import attempt
-from thresher.pipelines.recipe import Profile
+from thresher.pipelines.execute.pictures import Pictures
 from thresher.pipelines.view import RunView
 from thresher.schemas import Media, Record, UsageError
 from thresher.schemas.errors import ThresherError
@@ -31,11 +27,9 @@ QUALITY = 75, 95
 _DECODED = View("native")
 
 
-class Request(NamedTuple):
-    """One picture to encode anew, and what to measure of it."""
+class Anew(NamedTuple):
+    """How to encode a picture anew, and what to measure of it."""
 
-    roots: dict[str, str]
-    spool: str
     record: Record
     operators: list[tuple[str, dict[str, Any]]]
     columns: list[str]
@@ -67,20 +61,16 @@ def check(view: RunView, judged: Judged, seed: int) -> Checked:
     draws = keyed_hash(
         np.array([int.from_bytes(i[:8], "big") for i in records.ids], np.uint64), "re-encode", seed
     )
-    plan, child = view.plan(records.table), Child()
-    spool = str(view.folder / "media" / records.table / "ingest")
     features: dict[int, Any] = {}
-    try:
+    with Pictures(view, records.table) as pictures:
         for place in places.tolist():
             row, draw = records.rows[place], int(draws[place])
             record = Record(row["id"], row["source"], row["key"], tuple(Media(**m) for m in row["media"]))
             quality = QUALITY[0] + (draw >> 1) % (QUALITY[1] - QUALITY[0] + 1)
-            request = Request(plan["roots"], spool, record, operators, columns, quality, bool(draw & 1))
-            found = attempt(partial(child.run, measured_anew, request), *_limits())
-            if not isinstance(found, Failure) and found is not None:
+            anew = Anew(record, operators, columns, quality, bool(draw & 1))
+            found = pictures.ask(row, _DECODED, partial(measured_anew, anew))
+            if found is not None:
                 features[place] = found
-    finally:
-        child.close()
     return _compare(judged, places.tolist(), features, seed)
 
 
@@ -98,25 +88,18 @@ def _compare(judged: Judged, places: Sequence[int], features: dict[int, Any], se
     return Checked(before, after, len(known), len(places) - len(known))
 
 
-def measured_anew(request: Request) -> list[float] | None:
+def measured_anew(anew: Anew, pixels: np.ndarray) -> list[float] | None:
     """Runs in the child: the columns of the picture encoded anew, beside each other; None if it cannot be."""
-    opener = Opener(request.roots, request.spool)
+    data = encoded(pixels, anew.quality, anew.half)
+    values: dict[str, Any] = {}
     try:
-        set_timers(*_limits())
-        pixels = open_views(opener.read(request.record.source, request.record.medium()), [_DECODED])[_DECODED]
-        data = encoded(pixels, request.quality, request.half)
-        set_timers(0, 0)
-        values: dict[str, Any] = {}
-        for name, params in request.operators:
-            values |= _measure(name, params, request.record, data)
+        for name, params in anew.operators:
+            values |= _measure(name, params, anew.record, data)
     except MediaError:
         return None
-    finally:
-        set_timers(0, 0)
-        opener.close()
-    if any(values.get(column) is None for column in request.columns):
+    if any(values.get(column) is None for column in anew.columns):
         return None
-    return np.hstack([np.asarray(values[column], np.float64) for column in request.columns]).tolist()
+    return np.hstack([np.asarray(values[column], np.float64) for column in anew.columns]).tolist()
 
 
 def encoded(pixels: np.ndarray, quality: int, half: bool) -> bytes:
@@ -162,9 +145,3 @@ def _operators(view: RunView, table: str, columns: Sequence[str]) -> list[tuple[
                 what, "--check-reencode", "Fit the head on columns such as `clip` or `quality`'s"
             )
     return [(step["operator"], step["params"]) for step in steps.values()]
-
-
-def _limits() -> tuple[float, float]:
-    """CPU and wall time for one picture, s."""
-    profile = Profile()
-    return profile.record_cpu_s, profile.record_wall_s

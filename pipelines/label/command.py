@@ -6,6 +6,7 @@ from typing import Any
 
 from thresher.pipelines.calibrate import records
 from thresher.pipelines.cli.text import counted
+from thresher.pipelines.execute.pictures import Pictures
 from thresher.pipelines.label.answers import Answers
 from thresher.pipelines.label.queue import Queue
 from thresher.pipelines.label.server import LabelServer
@@ -32,8 +33,7 @@ def label(view: RunView, name: str, classes: list[str], on: list[str], table: st
     one_scale = len(columns) == 1 and described[0].vector
     queue = Queue(found, classes, one_scale, view.seed)
     fits = bool(on) or one_scale
-    roots, spool = view.plan(table)["roots"], str(view.folder / "media" / table / "ingest")
-    session = Session(queue, answers, classes, roots, spool, fits)
+    session = Session(queue, answers, classes, Pictures(view, table), fits)
     try:
         server = LabelServer(session, f"{name}: {view.name}", port)
     except OSError as error:

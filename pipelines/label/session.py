@@ -5,16 +5,13 @@ import threading
 from collections import Counter
 from typing import Any
 
-from thresher.operators.base import Failure, View
-from thresher.operators.views import MediaError, open_views
-from thresher.operators.views.opener import Opener
-from thresher.pipelines.execute.batches import set_timers
-from thresher.pipelines.execute.child import Child
-from thresher.pipelines.execute.guarded import attempt
+import numpy as np
+from numpy.typing import NDArray
+
+from thresher.operators.base import View
+from thresher.pipelines.execute.pictures import Pictures
 from thresher.pipelines.label.answers import Answers
 from thresher.pipelines.label.queue import Queue
-from thresher.pipelines.recipe import Profile
-from thresher.schemas import Media
 from thresher.schemas.errors import ThresherError
 
 RGB = View("rgb", 512)
@@ -29,13 +26,11 @@ class Session:
         queue: Queue,
         answers: Answers,
         classes: list[str],
-        roots: dict[str, str],
-        spool: str,
+        pictures: Pictures,
         fits: bool,
     ) -> None:
         self._queue, self._answers, self._classes, self._fits = queue, answers, classes, fits
-        self._roots, self._spool = roots, spool
-        self._child, self._lock = Child(), threading.Lock()
+        self._pictures, self._lock = pictures, threading.Lock()
         self._current: tuple[int, str, str] | None = None
         """Place, how it was chosen, picture."""
         self._done: list[int | None] = []
@@ -105,7 +100,7 @@ class Session:
     def close(self) -> None:
         """End the child and let the file go."""
         with self._lock:
-            self._child.close()
+            self._pictures.close()
             self._answers.close()
 
     def _shown(self, record: str) -> int | None:
@@ -128,15 +123,11 @@ class Session:
                 self._current = place, chosen, picture
 
     def _picture(self, place: int) -> str | None:
-        row, profile = self._queue.records.rows[place], Profile()
-        asked = self._roots, self._spool, row["source"], row["media"][0]
         try:
-            found = attempt(
-                lambda: self._child.run(picture, asked), profile.record_cpu_s, profile.record_wall_s
-            )
+            found: str | None = self._pictures.ask(self._queue.records.rows[place], RGB, data_url)
         except ThresherError:
             return None
-        return None if isinstance(found, Failure) else found
+        return found
 
     def _fit(self) -> None:
         """Fit a head on the answers, in a thread of its own, unless one is at work."""
@@ -157,20 +148,10 @@ class Session:
         threading.Thread(target=work, daemon=True).start()
 
 
-def picture(asked: tuple[dict[str, str], str, str, dict[str, Any]]) -> str | None:
-    """Runs in the child: the picture as a data URL; None if it cannot be opened."""
+def data_url(pixels: NDArray[np.uint8]) -> str:
+    """Runs in the child: the picture as JPEG in a data URL."""
     import cv2
 
-    roots, spool, source, medium = asked
-    opener, limits = Opener(roots, spool), Profile()
-    try:
-        set_timers(limits.record_cpu_s, limits.record_wall_s)
-        pixels = open_views(opener.read(source, Media(**medium)), [RGB])[RGB]
-    except MediaError:
-        return None
-    finally:
-        set_timers(0, 0)
-        opener.close()
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
