@@ -22,6 +22,7 @@ class Aigc(Measure):
     resize; 0.42 for smooth (bilinear) decoders. 3 to 10 % of the photographs score above 0.5.
     """
 
+    version = 2
     views = (_HEADER, _BYTES, _DECODED, _NATIVE)
     source = "ours; containers by their specifications, dwtDct of ShieldMnt/invisible-watermark (MIT)"
     cost = "2 ms for each image and 5 ms for each lossless megapixel, beside its decode"

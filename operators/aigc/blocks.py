@@ -40,6 +40,8 @@ class Blocks:
     """IPTC-IIM records."""
     c2pa: list[bytes] = field(default_factory=list)
     """JUMBF boxes, from the places where C2PA puts its manifests."""
+    camera: set[str] = field(default_factory=set)
+    """Of `make`, `model` and `exposure` those that EXIF fields say."""
 
     def add(self, kind: str, data: Bytes) -> None:
         """A block of the `kind` exif, xmp, iptc or c2pa."""

@@ -59,6 +59,12 @@ COLUMNS = [
         values=("none", "present"),
     ),
     Column(
+        "camera_exif",
+        pa.bool_(),
+        "flag",
+        "EXIF names make and model of a camera and an exposure; nobody checked it, and anybody can write it",
+    ),
+    Column(
         "dwtdct_bits",
         pa.int16(),
         "bits",

@@ -37,6 +37,7 @@ class Declared(NamedTuple):
     generator: str | None
     source_type: str | None
     c2pa: bool
+    camera: bool
 
 
 def declared(data: bytes, form: str, alpha: np.ndarray | None = None) -> Declared:
@@ -60,7 +61,8 @@ def declared(data: bytes, form: str, alpha: np.ndarray | None = None) -> Declare
         tools = [*xmp.get(_IPTC + "AISystemUsed", []), *xmp.get(_TOOL, [])]
         generators += [_name_of([*(store.agents if store else ()), *tools])]
     name = next(filter(None, generators), None)
-    return Declared(ai, name or None, kind, store is not None)
+    camera = {"make", "model", "exposure"} <= blocks.camera
+    return Declared(ai, name or None, kind, store is not None, camera)
 
 
 def _merged(blocks: Blocks) -> Properties:

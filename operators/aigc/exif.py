@@ -1,4 +1,5 @@
-"""EXIF fields in which generators leave texts, and what a TIFF file keeps in its first directory."""
+"""EXIF fields in which generators leave texts and cameras their names, and what TIFF keeps in its first
+directory."""
 
 import struct
 from collections.abc import Iterator
@@ -8,11 +9,14 @@ from thresher.operators.aigc.blocks import MAX_BLOCK, Blocks, decoded
 _SUB_DIRECTORY = 0x8769
 _DESCRIPTION, _MAKE, _MODEL, _SOFTWARE = 0x010E, 0x010F, 0x0110, 0x0131
 _USER_COMMENT, _MAKER_NOTE = 0x9286, 0x927C
+_EXPOSURE_TIME, _F_NUMBER, _ISO = 0x829A, 0x829D, 0x8827
 _XMP, _IIM, _C2PA = 0x02BC, 0x83BB, 0xCD41
 _TEXTS = {_DESCRIPTION: "Description", _SOFTWARE: "Software", _MAKER_NOTE: "fooocus_scheme"}
 _BLOCKS = {_XMP: "xmp", _IIM: "iptc", _C2PA: "c2pa"}
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 13: 4}
-"""Bytes of a value, by type: BYTE, ASCII, SHORT, LONG, UNDEFINED, IFD."""
+_CAMERA = {_MAKE: "make", _MODEL: "model"} | dict.fromkeys((_EXPOSURE_TIME, _F_NUMBER, _ISO), "exposure")
+_WANTED = {_SUB_DIRECTORY, _USER_COMMENT, *_TEXTS, *_BLOCKS, *_CAMERA}
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 13: 4}
+"""Bytes of a value, by type: BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, IFD."""
 _MAX_FIELDS = 1024
 
 
@@ -41,8 +45,7 @@ def _fields(data: bytes, order: str, at: int) -> Iterator[tuple[int, bytes]]:
             return
         tag, kind, number = struct.unpack_from(order + "HHI", data, field)
         size = _SIZES.get(kind, 0) * number
-        wanted = tag in _TEXTS or tag in _BLOCKS or tag in (_SUB_DIRECTORY, _MAKE, _MODEL, _USER_COMMENT)
-        if not wanted or not 0 < size <= MAX_BLOCK:
+        if tag not in _WANTED or not 0 < size <= MAX_BLOCK:
             continue
         start = field + 8 if size <= 4 else struct.unpack_from(order + "I", data, field + 8)[0]
         if start + size <= len(data):
@@ -57,6 +60,8 @@ def _add(tag: int, value: bytes, blocks: Blocks) -> None:
     elif tag in (_MAKE, _MODEL, _DESCRIPTION) and value[:16].lower().startswith((b"workflow:", b"prompt:")):
         keyword, _, text = value.partition(b":")
         blocks.add_text(decoded(keyword).lower(), text.rstrip(b"\x00"))
+    elif tag in _CAMERA and value.strip(b"\x00 "):
+        blocks.camera.add(_CAMERA[tag])
     elif tag in _TEXTS:
         blocks.add_text(_TEXTS[tag], value.rstrip(b"\x00 "))
 

@@ -22,6 +22,7 @@ def measure_image(header: Header, data: bytes, decoded: np.ndarray, native: np.n
         "generator": said.generator or marked,
         "digital_source_type": said.source_type,
         "c2pa": "present" if said.c2pa else "none",
+        "camera_exif": said.camera,
         "dwtdct_bits": mark.bits if mark else None,
         "aigc_spectral": spectral(native),
     }

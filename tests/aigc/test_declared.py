@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import skimage
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 from thresher.operators.aigc import Aigc
 from thresher.operators.registry import get
@@ -64,7 +65,7 @@ def said(row: dict) -> dict:
 
 def test_the_declared_columns():
     assert get("aigc") is Aigc and Aigc.movable
-    names = "aigc_tier generator digital_source_type c2pa dwtdct_bits aigc_spectral"
+    names = "aigc_tier generator digital_source_type c2pa camera_exif dwtdct_bits aigc_spectral"
     assert [c.name for c in Aigc().writes()] == names.split()
 
 
@@ -110,6 +111,22 @@ def test_a_camera_jpeg_names_none(files, measure):
     for name in ("rocket", "hubble_deep_field", "retina"):
         photo = (Path(skimage.__file__).parent / "data" / f"{name}.jpg").read_bytes()
         assert said(measure(photo)) == CLEAR
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG", "AVIF"])
+def test_a_camera_names_itself_and_an_exposure(files, measure, form):
+    def camera(exposure, **names):
+        exif = Image.Exif()
+        exif[0x0131] = "tests"
+        for tag, name in {0x010F: "HUAWEI", 0x0110: "P60"}.items():
+            exif[tag] = names.get(f"x{tag:04x}", name)
+        exif.get_ifd(0x8769).update(exposure)
+        return measure(files.encode(form=form, exif=exif))["camera_exif"]
+
+    assert all(camera({tag: IFDRational(28, 10)}) for tag in (0x829A, 0x829D)) and camera({0x8827: 100})
+    assert not camera({}) and not camera({0x8827: 0}) and not camera({0x8827: 100}, x010f=" ")
+    assert not camera({0x8827: 100}, x010f="workflow:" + WORKFLOW, x0110="prompt:" + files.graph)
+    assert measure(files.encode(form=form))["camera_exif"] is False
 
 
 @pytest.mark.parametrize("texts", WEAK)

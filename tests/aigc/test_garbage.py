@@ -20,7 +20,7 @@ from thresher.operators.aigc.tags import generator_of
 from thresher.operators.views.containers import FORMATS
 
 _FAST = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-NOTHING = (False, None, None, False)
+NOTHING = (False, None, None, False, False)
 
 
 @pytest.fixture(scope="module")
