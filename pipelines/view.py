@@ -119,6 +119,11 @@ class RunView:
         """Reads the table's media."""
         return Opener(self.plan(table)["roots"], str(self.folder / "media" / table / "ingest"))
 
+    def fwd(self, table: str) -> dict[str, Any] | None:
+        """What `thresher fwd` found last, if it ran; `earlier`: in a state that the run is no longer in."""
+        found = read_json(self.folder / "fwd" / f"{table}.json")
+        return found and found | {"earlier": found["ledger"] != self.plan(table)["ledger"]}
+
     def problems(self, table: str) -> list[dict[str, Any]]:
         """What the listing could not enter."""
         return list(self.plan(table).get("problems", []))

@@ -43,6 +43,11 @@ def tiles(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.stack([pixels[y : y + SIDE, x : x + SIDE] for y in rows for x in columns])
 
 
+def tile_count(height: int, width: int) -> int:
+    """How many tiles a picture of this size gives: the bias depends on it, too."""
+    return len(_starts(height)) * len(_starts(width))
+
+
 def _starts(length: int) -> range:
     count = min(length, REACH) // SIDE
     first = (length - count * SIDE) // 2 // BLOCK * BLOCK

@@ -9,6 +9,7 @@ from typer.exceptions import TyperException
 
 from thresher import __version__
 from thresher.pipelines.cli.calibrating import COMMANDS as CALIBRATING
+from thresher.pipelines.cli.comparing import COMMANDS as COMPARING
 from thresher.pipelines.cli.inspect import COMMANDS as LOOKING
 from thresher.pipelines.cli.running import COMMANDS as WORKING
 from thresher.schemas.errors import ThresherError
@@ -30,7 +31,7 @@ def _options(
         raise typer.Exit
 
 
-for name, (command, example) in (WORKING | LOOKING | CALIBRATING).items():
+for name, (command, example) in (WORKING | LOOKING | CALIBRATING | COMPARING).items():
     app.command(name, epilog=f"Example: {example}")(command)
 
 

@@ -98,6 +98,7 @@ class TablePage:
         self.not_shown = sum(max(0, len(self._reasons(s)) - MOST_GALLERIES) for s in ("dropped", "failed"))
         """Reasons that have no gallery because the page is full."""
         self.duplicates = self._duplicates()
+        self.fwd = view.fwd(table)
         self.facts = {label: flat for label, found in view.facts(table).items() if (flat := _flat(found))}
         problems = view.problems(table)
         self.problems, self.problems_total = problems[:MOST_PROBLEMS], len(problems)

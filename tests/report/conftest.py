@@ -129,6 +129,14 @@ class FakeView:
     def opener(self, table: str) -> Opener:
         return Opener({"pool": str(self.root)})
 
+    def fwd(self, table: str) -> dict[str, Any] | None:
+        bands = [{"band": "2 px", "fwd": 0.5, "null": 0.01, "moved": True}]
+        bands.append({"band": "2 to 4 px", "fwd": 0.01, "null": 0.01, "moved": False})
+        far = {"name": "<i>far</i>", "pictures": 900, "n": 200, "fwd": 0.5, "null": 0.01, "excess": 0.49}
+        few = {"name": "few", "pictures": 3, "lacks": "needs 192 pictures"}
+        told = {"sources": [far | {"bands": bands, "unopened": 2}, few | {"unopened": 0}], "by": "source"}
+        return told | {"reference": "camera_exif", "pictures": 400, "meaning": "Of sets.", "earlier": True}
+
     def problems(self, table: str) -> list[dict[str, Any]]:
         return [
             {"path": ".hidden/<b>x</b>.jpg", "message": "hidden"},

@@ -62,6 +62,18 @@ def test_names_that_look_like_code_are_text(browser, page):
     assert not driver.find_elements(By.CSS_SELECTOR, "h1 i, .meta b, .message b, .problems b")
 
 
+def test_sources_as_sets(browser, page):
+    driver = load(browser, page, 1280)
+    assert texts(driver, "#t0-sources tbody th") == ["<i>far</i>", "few"]
+    assert texts(driver, "#t0-sources .chip") == ["2 px"]
+    assert [row.split() for row in texts(driver, "#t0-sources tbody tr")] == [
+        ["<i>far</i>", "900", "200", "0.5000", "0.0100", "0.4900", "2", "px"],
+        ["few", "3", "–", "needs", "192", "pictures"],
+    ]
+    (lead,) = texts(driver, "#t0-sources .lead")
+    assert "Of sets." in lead and "The run has changed since" in lead
+
+
 def test_picture_opens_with_keys_and_goes_through_its_gallery(browser, page):
     driver = load(browser, page, 1280)
     pictures = driver.find_elements(By.CSS_SELECTOR, "#t0-kept img")
