@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from thresher.schemas import Column, Reason, Record
+from thresher.schemas import Column, Reason, Record, ThresherError
 
 T = TypeVar("T")
 
@@ -70,6 +70,8 @@ class Values:
     columns: dict[str, Sequence[Any]]
     failures: dict[int, Failure] = field(default_factory=dict)
     """Position in the batch -> why it failed."""
+    stopped: dict[int, ThresherError] = field(default_factory=dict)
+    """Position -> why it has neither, and the run stops once the others are written."""
 
 
 class Operator(ABC):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from thresher.operators.base import Batch, Failure, Measure, Values
 from thresher.operators.models.resident import resident
+from thresher.schemas.errors import ThresherError
 
 Input = Any
 """What `forward` takes for one record: an array, or a tuple of arrays, small enough to be sent."""
@@ -38,13 +39,20 @@ class ModelMeasure(Measure):
 
     @abstractmethod
     def forward(self, model: Any, inputs: Sequence[Input]) -> Mapping[str, Sequence[Any]]:
-        """Column -> one value, or a Failure, for each input. `inputs` is a whole batch, filled up with
-        repeats where the Measure is `filled`."""
+        """Column -> one value, or a Failure, for each input; or a ThresherError, which stops the run once the
+        other values are written. `inputs` is a whole batch, filled up with repeats where it is `filled`."""
+
+    def spent(self, model: Any) -> Mapping[str, float]:
+        """What the model used so far besides time, such as tokens; sums over processes make sense."""
+        return {}
 
     def measure(self, batch: Batch) -> Values:
         """`prepare` and `forward` in this process."""
         prepared = self.prepare(batch)
-        return spread(resident(self).run(ready(prepared)), prepared)
+        values = spread(resident(self).run(ready(prepared)), prepared)
+        for error in values.stopped.values():
+            raise error
+        return values
 
 
 def ready(prepared: Sequence[Any]) -> list[Input]:
@@ -55,12 +63,15 @@ def ready(prepared: Sequence[Any]) -> list[Input]:
 def spread(found: Mapping[str, Sequence[Any]], prepared: Sequence[Any]) -> Values:
     """The values of the ready inputs at their places, beside the failures of either half."""
     failures = {i: made for i, made in enumerate(prepared) if isinstance(made, Failure)}
+    stopped: dict[int, ThresherError] = {}
     places = [i for i, made in enumerate(prepared) if made is not None and i not in failures]
     columns: dict[str, list[Any]] = {name: [None] * len(prepared) for name in found}
     for name, values in found.items():
         for i, value in zip(places, values, strict=True):
             if isinstance(value, Failure):
                 failures[i] = value
+            elif isinstance(value, ThresherError):
+                stopped[i] = value
             else:
                 columns[name][i] = value
-    return Values(dict(columns), failures)
+    return Values(dict(columns), failures, stopped)

@@ -127,6 +127,11 @@ class Resident:
 
         return str(torch.cuda.get_device_name(self.device))
 
+    @property
+    def spent(self) -> dict[str, float]:
+        """What the model used so far besides time."""
+        return dict(self._measure.spent(self._model))
+
     def _forward(self, chunk: Sequence[Any], size: int) -> Mapping[str, Sequence[Any]]:
         repeats = size - len(chunk) if self._measure.filled else 0
         with own_stream(self.device), self._forward_clock, clocked(self._device_clock):

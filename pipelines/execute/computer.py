@@ -42,9 +42,13 @@ class Computer:
         self._held = Rows([], [])
         self._lanes: ThreadPoolExecutor | None = None
         self._flight: deque[Future[pa.Table]] = deque()
+        self._stop: ThresherError | None = None
 
     def add(self, offsets: Sequence[int], prepared: Sequence[Any]) -> Iterator[pa.Table]:
-        """Take a slice; the columns of what is done, as a fragment holds them."""
+        """Take a slice; the columns of what is done, as a fragment holds them, without rows for which the run
+        must stop. Raises what stops it when called again: by then the others can be written."""
+        if self._stop:
+            yield from self.rest()
         self._held.offsets.extend(offsets)
         self._held.prepared.extend(prepared)
         inputs = ready(self._held.prepared)
@@ -52,14 +56,17 @@ class Computer:
             yield from self._start()
 
     def rest(self) -> Iterator[pa.Table]:
-        """What is left, and the end: leaves word of what the model did, for whoever drives the run."""
-        if self._held.offsets:
+        """What is left, and the end: leaves word of what the model did, for whoever drives the run.
+        Raises what stops it."""
+        if self._held.offsets and not self._stop:
             yield from self._start()
         while self._flight:
             yield self._flight.popleft().result()
         if self._lanes is not None:
             self._lanes.shutdown()
         leave_note(self._task.run, self._task.operators[0].fp, resident(self._operator))
+        if self._stop:
+            raise self._stop
 
     def compute(self, rows: Rows) -> pa.Table:
         """The columns of some rows."""
@@ -76,7 +83,9 @@ class Computer:
         fields += state_columns(self._operator.name, state, failures, len(state))
         for field, array in written:
             fields.append((field, fragments.spread(array.take(pa.array(done)), done, len(state))))
-        return pa.Table.from_arrays([a for _, a in fields], schema=pa.schema([f for f, _ in fields]))
+        table = pa.Table.from_arrays([a for _, a in fields], schema=pa.schema([f for f, _ in fields]))
+        self._stop = next(iter(values.stopped.values()), self._stop)
+        return table.take([i for i in range(len(state)) if i not in values.stopped])
 
     def _start(self) -> Iterator[pa.Table]:
         """Compute what is held: at once on a CPU, which has no cores to spare; else in a lane."""

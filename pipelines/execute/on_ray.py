@@ -19,6 +19,8 @@ from thresher.schemas.errors import ThresherError
 
 WINDOW = 2
 """Tasks in flight for each worker: one runs, one waits."""
+GRACE_S = 60
+"""How long the other tasks may finish the records in work when one stops the run."""
 LOST_TRIES = 5
 """How often work is sent again after a node was lost."""
 
@@ -66,6 +68,8 @@ class RayExecutor:
                 try:
                     yield ray.get(ref)
                 except ray.exceptions.RayTaskError as error:
+                    (Path(head.run) / "log" / "stop").touch()
+                    ray.wait([*flight, ref], num_returns=len(flight) + 1, timeout=GRACE_S)
                     raise _cause(error) from error
                 except ray.exceptions.RayError:
                     if self._lost_node() or is_guarded:

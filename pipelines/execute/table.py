@@ -264,15 +264,17 @@ class TableRun:
         done = 0
         forget_notes(self.run.folder, steps[0].fp)
         with self.run.step(self.plan.name, label, rows) as step:
-            for computed, seconds in self.run.executor(rows).passes(tasks()):
-                done += computed
-                step.advance(computed, seconds)
+            try:
+                for computed, seconds in self.run.executor(rows).passes(tasks()):
+                    done += computed
+                    step.advance(computed, seconds)
+            finally:  # what a model used counts, also where it stopped the run
+                if used := gather(self.run.folder, steps[0].fp):
+                    self.run.log("model", table=self.plan.name, step=label, **used)
+                    remember(self.run.folder, self.plan.name, label, used)
             for folder in touched.values():
                 folder.commit(self.catalog.rows)
             self.computed.append((label, done))
-            if used := gather(self.run.folder, steps[0].fp):
-                self.run.log("model", table=self.plan.name, step=label, **used)
-                remember(self.run.folder, self.plan.name, label, used)
             self.run.stopper.check()
 
     def _spec(self, step: StepPlan) -> OperatorSpec:

@@ -94,9 +94,12 @@ def _in_batches(task: PassTask) -> Iterator[pa.Table]:
 def write_as_computed(task: PassTask, tables: Iterable[pa.Table]) -> tuple[int, float]:
     """Write the tables of a part; (rows, seconds)."""
     writer = FragmentWriter(task)
-    for table in tables:
-        writer.add(table)
-    return writer.close()
+    try:
+        for table in tables:
+            writer.add(table)
+    finally:  # what was computed before an error is kept
+        ended = writer.close()
+    return ended
 
 
 class FragmentWriter:
@@ -110,6 +113,8 @@ class FragmentWriter:
 
     def add(self, table: pa.Table) -> None:
         """Take some rows; written at least every `flush_s`."""
+        if not table.num_rows:
+            return
         self._pending.append(table)
         self._done += table.num_rows
         if time.monotonic() - self._flushed > self._task.flush_s:

@@ -15,7 +15,8 @@ PEAK_TFLOPS = {"H100": 989, "H200": 989, "A100": 312, "L40S": 362, "4090": 165}
 
 def leave_note(run: str, fp: str, worker: Resident) -> None:
     """Write what the resident of this process did so far for the operator with fingerprint `fp`."""
-    known = {"device": worker.device, "name": worker.device_name, "batch": worker.batch}
+    known: dict[str, Any] = {"device": worker.device, "name": worker.device_name, "batch": worker.batch}
+    known["spent"] = worker.spent
     file = Path(run) / "log" / "models" / f"{fp}-{os.uname().nodename}-{os.getpid()}.json"
     write_bytes(file, json.dumps(known | asdict(worker.usage)).encode())
 
@@ -39,6 +40,7 @@ def gather(run: Path, fp: str) -> dict[str, Any]:
     active = sum(n["active_s"] for n in notes)
     used: dict[str, Any] = {
         "device": ", ".join(sorted({n["name"] for n in notes})),
+        "records": work,
         "batch": min(n["batch"] for n in notes),
         "records_per_s": work / max(active, 1e-9) * len(notes),
         "forward_per_s": work / max(forward, 1e-9) * len(notes),
@@ -46,6 +48,8 @@ def gather(run: Path, fp: str) -> dict[str, Any]:
         "load_s": max(n["load_s"] for n in notes),
         "halvings": sum(n["halvings"] for n in notes),
     }
+    for name in notes[0]["spent"]:
+        used[name] = sum(n["spent"][name] for n in notes)
     if flops := max(n["flops"] for n in notes):
         used["tflops"] = flops * work / max(forward, 1e-9) / 1e12
         peak = next((p for name, p in PEAK_TFLOPS.items() if name in used["device"]), None)
