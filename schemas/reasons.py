@@ -69,13 +69,20 @@ class Reason(StrEnum):
     TIMEOUT = "timeout", "decoding took too long"
     MISSING_SOURCE = "missing_source", "the file has vanished"
     BAD_VALUE = "bad_value", "NaN or infinity in a column"
+    UNPARSED = "unparsed", "a model's reply holds no answer of the form asked for, twice"
+    REPLY_TRUNCATED = "reply_truncated", "a model's reply was cut, with twice the tokens too"
+    REFUSED = "refused", "the model refused"
+    FILTERED = "filtered", "the endpoint's content filter refused"
+    RATE_LIMITED = "rate_limited", "the endpoint's rate limit, again and again"
+    ENDPOINT_TIMEOUT = "endpoint_timeout", "the endpoint answers others, but not this, again and again"
 
 
 _DROPS = list(Reason).index(Reason.EMPTY_FILE)
 DROPPED: dict[Reason, str] = {reason: reason.meaning for reason in list(Reason)[:_DROPS]}
 FAILED: dict[Reason, str] = {reason: reason.meaning for reason in list(Reason)[_DROPS:]}
 
-TRANSIENT = frozenset({Reason.MISSING_SOURCE, Reason.UNREADABLE, Reason.NO_DECODER})
+_MAY_PASS = (Reason.MISSING_SOURCE, Reason.UNREADABLE, Reason.NO_DECODER)
+TRANSIENT = frozenset({*_MAY_PASS, Reason.RATE_LIMITED, Reason.ENDPOINT_TIMEOUT})
 """Failures that the next run asks again."""
 
 

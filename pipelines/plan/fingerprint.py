@@ -12,8 +12,9 @@ from thresher.operators.views import VIEW_VERSION
 from thresher.schemas.ids import mix64
 from thresher.schemas.sidecar import dumps
 
-_NOT_VALUES = {"to", "weights", "sam"}
-"""Parameters that say where results go, or lie; weights count by their revision."""
+_NOT_VALUES = {"to", "weights", "sam", "endpoint", "key_env", "timeout_s"}
+"""Parameters that say where results go, where weights lie (they count by their revision), or how a model is
+reached (it counts by its name)."""
 
 
 def digest(data: Any) -> str:

@@ -1,0 +1,83 @@
+"""What is said to a model: texts and pictures, and the form that its answer must have."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from thresher.operators.models.pictures import Pixels
+
+LONGEST = 1024
+"""Pixels of a picture's long side at most."""
+QUALITY = 95
+"""Of its JPEG, with full colour resolution: what a judge sees of blocks was in the file."""
+PROMPTS = Path(__file__).parent / "prompts"
+
+
+class Form(BaseModel):
+    """Base of what a model is asked to fill in: its JSON schema guides the server, and checks the answer."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Message(NamedTuple):
+    """One turn: texts, and pictures as JPEG."""
+
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[str | bytes, ...]
+
+    def wire(self) -> dict[str, Any]:
+        """As the OpenAI protocol writes it; pictures as data URLs."""
+        return {"role": self.role, "content": [_part(part) for part in self.parts]}
+
+
+def prompt(name: str) -> str:
+    """The text of `prompts/NAME.txt`."""
+    return (PROMPTS / f"{name}.txt").read_text("utf-8").strip()
+
+
+def prompt_revision(name: str, form: type[Form]) -> str:
+    """NAME and 8 hex digits of what is said and of the form of the answer: either changes what comes back."""
+    said = prompt(name) + json.dumps(form.model_json_schema(), sort_keys=True)
+    return f"{name}-{hashlib.blake2b(said.encode(), digest_size=4).hexdigest()}"
+
+
+def jpeg(rgb: Pixels) -> bytes:
+    """The same bytes for the same pixels, the long side at most `LONGEST`."""
+    import cv2
+    import simplejpeg
+
+    scale = LONGEST / max(rgb.shape[:2])
+    if scale < 1:
+        height, width = (max(1, round(side * scale)) for side in rgb.shape[:2])
+        rgb = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality=QUALITY, colorsubsampling="444"))
+
+
+def payload(
+    model: str, messages: Sequence[Message], max_tokens: int, form: type[Form] | None = None
+) -> dict[str, Any]:
+    """The body of a request: greedy, with a fixed seed."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [message.wire() for message in messages],
+        "max_tokens": max_tokens,
+        "temperature": 0,
+        "seed": 0,
+    }
+    if form is not None:
+        schema = {"name": form.__name__, "schema": form.model_json_schema(), "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return body
+
+
+def _part(part: str | bytes) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    url = "data:image/jpeg;base64," + base64.b64encode(part).decode()
+    return {"type": "image_url", "image_url": {"url": url}}

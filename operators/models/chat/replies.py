@@ -1,0 +1,115 @@
+"""What an answer is: a completion with one object in it, trouble that may pass, or a fault."""
+
+import json
+from typing import Any, NamedTuple
+
+from thresher.operators.base import Failure
+from thresher.operators.models.chat.wire import MOST_BYTES, Answer
+from thresher.schemas import Reason
+
+OVERSIZE = "oversize"
+"""Why a reply ended that was not read to its end."""
+_MOST_STARTS = 100
+"""Braces at which an object is looked for."""
+_FILTERS = (
+    *("content_filter", "content filter", "content_policy", "content management policy", "moderation"),
+    *("data_inspection", "responsibleaipolicyviolation"),
+)
+"""What hosted servers write into the error of a request that they filtered."""
+_REFUSALS = (
+    *("i'm sorry", "i am sorry", "sorry,", "i can't", "i cannot", "i'm unable", "i am unable", "i won't"),
+    *("as an ai", "抱歉", "很抱歉", "对不起", "我无法", "我不能"),
+)
+
+
+class Reply(NamedTuple):
+    """One completion."""
+
+    text: str
+    finish: str
+    refused: bool = False
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Trouble(NamedTuple):
+    """Why a request is worth another try; not before `wait_s` seconds, says the server."""
+
+    reason: Reason
+    message: str
+    wait_s: float = 0.0
+
+
+def outcome(answer: Answer) -> Reply | Failure | Trouble | None:
+    """What an answer is; None for a fault that every record would meet."""
+    if answer.status == 429:
+        asks = f", and asks to wait {answer.retry_after_s:g} s" if answer.retry_after_s else ""
+        message = f"the server limits the rate (HTTP 429{asks})"
+        return Trouble(Reason.RATE_LIMITED, message, answer.retry_after_s)
+    if answer.status == 408 or answer.status >= 500:
+        return Trouble(Reason.ENDPOINT_TIMEOUT, words(answer), answer.retry_after_s)
+    if _filtered(answer):
+        return Failure(Reason.FILTERED, f"the server's filter: {words(answer)}")
+    if answer.status != 200:
+        return None
+    if answer.body is None:
+        return Reply("", OVERSIZE)
+    return _completion(answer.body) or Trouble(Reason.ENDPOINT_TIMEOUT, f"no completion: {words(answer)}")
+
+
+def words(answer: Answer) -> str:
+    """The status and the beginning of what a server said."""
+    return f"HTTP {answer.status}: {answer.told or 'nothing more'}"
+
+
+def _completion(body: bytes) -> Reply | None:
+    """None where `body` is no chat completion."""
+    try:
+        data = json.loads(body)
+        choice, used = data["choices"][0], data.get("usage") or {}
+        message = choice["message"]
+        said = message.get("content") or ""
+        if isinstance(said, list):
+            said = "".join(str(part.get("text") or "") for part in said)
+        spent = (int(used.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion"))
+        return Reply(str(said), str(choice.get("finish_reason")), bool(message.get("refusal")), *spent)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        return None
+
+
+def _filtered(answer: Answer) -> bool:
+    """Whether a server refused the request for what it shows or says."""
+    words = (answer.body or b"").decode("utf-8", "replace").lower()
+    return answer.status in (400, 403) and any(word in words for word in _FILTERS)
+
+
+def refuses(text: str) -> bool:
+    """Whether an answer without an object begins like a refusal."""
+    return text.replace("’", "'").lstrip("\"'* \n").lower().startswith(_REFUSALS)
+
+
+def one_object(reply: Reply) -> dict[str, Any]:
+    """The only JSON object in a reply, whatever stands around it: a fence, prose, what was thought before.
+
+    Raises ValueError saying what is wrong.
+    """
+    if reply.finish == OVERSIZE:
+        raise ValueError(f"the reply is longer than {MOST_BYTES >> 20} MiB")
+    text = reply.text.rpartition("</think>")[2]
+    if not text.strip():
+        raise ValueError("the reply is empty")
+    found: list[dict[str, Any]] = []
+    decoder, start = json.JSONDecoder(), text.find("{")
+    for _ in range(_MOST_STARTS):
+        if start < 0:
+            break
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = start + 1
+        else:
+            found.append(value)
+        start = text.find("{", end)
+    if len(found) != 1:
+        raise ValueError(f"the reply holds {'no' if not found else 'more than one'} JSON object")
+    return found[0]
