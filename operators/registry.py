@@ -22,6 +22,7 @@ _BUILTIN = {
     "embed": "thresher.operators.models.embed",
     "clip_score": "thresher.operators.models.clip_score",
     "aesthetic": "thresher.operators.models.aesthetic",
+    "clarity": "thresher.operators.models.clarity",
     "classify": "thresher.operators.models.classify",
     "watermark": "thresher.operators.models.watermark",
     "nsfw": "thresher.operators.models.nsfw",

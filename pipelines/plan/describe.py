@@ -42,6 +42,7 @@ def _step(step: "StepPlan", missing: int | None) -> dict[str, Any]:
         "rows": missing or 0,
         "reads": sorted(set(step.reads.values())),
         "views": sorted({v.kind for v in views}),
+        "endpoint": getattr(step.operator.params, "endpoint", None),
     }
 
 
@@ -62,5 +63,15 @@ def tell(described: dict[str, Any]) -> str:
         if passes:
             lines.append(f"Files are opened once for each of these passes: {passes}")
         lines.append(f"Estimated time: {time_text(table['seconds'])}" if running else "Everything is cached.")
-    lines.append("Nothing was run and nothing was written. Cost: no paid service is used.")
+    lines.append(f"Nothing was run and nothing was written. Cost: {_cost(described)}.")
     return "\n".join(lines)
+
+
+def _cost(described: dict[str, Any]) -> str:
+    """What is asked of whom outside."""
+    asked: dict[str, int] = {}
+    for step in (step for table in described["tables"].values() for step in table["steps"]):
+        if step["endpoint"] and step["rows"]:
+            asked[step["endpoint"]] = asked.get(step["endpoint"], 0) + step["rows"]
+    told = ", ".join(f"at least {counted(rows, 'request')} to {place}" for place, rows in asked.items())
+    return told or "no paid service is used"

@@ -56,6 +56,7 @@ def test_the_wheel_holds_every_room_and_its_data(clone, tmp_path):
     for needed in (
         "thresher/schemas/ids.py",
         "thresher/operators/quality/__init__.py",
+        "thresher/operators/models/chat/prompts/clarity.txt",
         "thresher/pipelines/cli/main.py",
         "thresher/pipelines/report/page.html",
         "thresher/pipelines/demo/check.py",
