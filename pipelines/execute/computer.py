@@ -47,8 +47,7 @@ class Computer:
     def add(self, offsets: Sequence[int], prepared: Sequence[Any]) -> Iterator[pa.Table]:
         """Take a slice; the columns of what is done, as a fragment holds them, without rows for which the run
         must stop. Raises what stops it when called again: by then the others can be written."""
-        if self._stop:
-            yield from self.rest()
+        self._check()
         self._held.offsets.extend(offsets)
         self._held.prepared.extend(prepared)
         inputs = ready(self._held.prepared)
@@ -58,18 +57,18 @@ class Computer:
     def rest(self) -> Iterator[pa.Table]:
         """What is left, and the end: leaves word of what the model did, for whoever drives the run.
         Raises what stops it."""
-        if self._held.offsets and not self._stop:
+        if self._held.offsets:
             yield from self._start()
         while self._flight:
             yield self._flight.popleft().result()
         if self._lanes is not None:
             self._lanes.shutdown()
-        leave_note(self._task.run, self._task.operators[0].fp, resident(self._operator))
-        if self._stop:
-            raise self._stop
+        self._check()
+        self._leave_note()
 
     def compute(self, rows: Rows) -> pa.Table:
-        """The columns of some rows."""
+        """The columns of some rows; raises what stops the run if that leaves none."""
+        self._check()
         values = self._forward(rows.prepared)
         failures, written = dict(values.failures), []
         for column in self._operator.writes():
@@ -85,7 +84,18 @@ class Computer:
             fields.append((field, fragments.spread(array.take(pa.array(done)), done, len(state))))
         table = pa.Table.from_arrays([a for _, a in fields], schema=pa.schema([f for f, _ in fields]))
         self._stop = next(iter(values.stopped.values()), self._stop)
+        if len(values.stopped) == len(state):
+            self._check()
         return table.take([i for i in range(len(state)) if i not in values.stopped])
+
+    def _check(self) -> None:
+        """Raise what stops the run."""
+        if self._stop:
+            self._leave_note()
+            raise self._stop
+
+    def _leave_note(self) -> None:
+        leave_note(self._task.run, self._task.operators[0].fp, resident(self._operator))
 
     def _start(self) -> Iterator[pa.Table]:
         """Compute what is held: at once on a CPU, which has no cores to spare; else in a lane."""
