@@ -81,7 +81,7 @@ class Aesthetic(ModelMeasure):
                 what, mend=f"Add `- embed: {{backend: {self.params.column}, weights: ...}}` before it"
             )
         made = available[self.params.column].backend
-        if self.params.head == "laion" and not made.startswith("open_clip ViT-L-14") and ".json" not in made:
+        if self.params.head == "laion" and not made.startswith("open_clip ViT-L-14") and made != "open_clip":
             what = f"the head was trained on ViT-L-14, the column 'clip' was made by {made}"
             raise FieldError(what, ("head",), "Use the encoder that the head was trained on")
 

@@ -51,8 +51,10 @@ class ModelParams(Params):
 
     @property
     def title(self) -> str:
-        """The back end as columns name it."""
-        return f"open_clip {self.model}" if self.backend == "clip" else self.backend
+        """The back end as columns name it; an architecture of one's own has no name, but a revision."""
+        if self.backend != "clip":
+            return self.backend
+        return "open_clip" if self.model.endswith(".json") else f"open_clip {self.model}"
 
     def revision(self) -> str:
         """Of the weights; `1` for the built-in descriptor."""

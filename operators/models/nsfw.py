@@ -126,8 +126,8 @@ class Nsfw(Scored):
                 ("backend",),
                 "Add `- embed: {backend: clip, model: ViT-H-14, weights: ...}` before it",
             )
-        made = available["clip"].backend if self.params.backend == "clip-head" else ".json"
-        if not made.startswith("open_clip ViT-H-14") and not made.endswith(".json"):
+        made = available["clip"].backend if self.params.backend == "clip-head" else "open_clip"
+        if not made.startswith("open_clip ViT-H-14") and made != "open_clip":
             what = f"the head was trained on ViT-H-14, the column 'clip' was made by {made}"
             raise FieldError(what, ("backend",), "Use the encoder that the head was trained on")
         super().check(available)

@@ -13,8 +13,8 @@ from thresher.schemas.ids import mix64
 from thresher.schemas.sidecar import dumps
 
 _NOT_VALUES = {"to", "weights", "sam", "endpoint", "key_env", "timeout_s"}
-"""Parameters that say where results go, where weights lie (they count by their revision), or how a model is
-reached (it counts by its name)."""
+"""Parameters that say where results go, where weights lie (they and a `model` that is a JSON file count by their
+revision), or how a model is reached (it counts by its name)."""
 
 
 def digest(data: Any) -> str:
@@ -28,11 +28,13 @@ def operator_fingerprint(operator: Operator, reads: Mapping[str, str], seed: int
     `reads`: column -> fingerprint of its writer. `seed` enters for global steps alone.
     """
     views = getattr(operator, "views", ())
+    own = str(getattr(operator.params, "model", "")).endswith(".json")
+    params = operator.params.model_dump(mode="json", exclude=_NOT_VALUES | ({"model"} if own else set()))
     return digest(
         {
             "operator": operator.name,
             "version": operator.version,
-            "params": _ordered(operator.params.model_dump(mode="json", exclude=_NOT_VALUES)),
+            "params": _ordered(params),
             "revision": operator.revision(),
             "reads": dict(reads),
             "seed": seed,
