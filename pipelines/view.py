@@ -8,9 +8,8 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from thresher.operators.registry import get
 from thresher.operators.views.opener import Opener
-from thresher.pipelines.plan.compile import CATALOG_COLUMNS
+from thresher.pipelines.plan.compile import CATALOG_COLUMNS, unpacked
 from thresher.pipelines.plan.rates import step_seconds
 from thresher.pipelines.store.catalog import Catalog
 from thresher.pipelines.store.files import read_json, read_table
@@ -171,8 +170,10 @@ class RunView:
         writers: dict[str, Writer] = {}
         for step in self.plan(table)["steps"]:
             folder = str(self.decisions(table).get(step["label"], ""))
-            cls = get(step["operator"])
-            for column in cls(cls.params_model(**step["params"])).writes():
+            if "schema" not in step:
+                what = "the run was made by an older version, which did not note its columns"
+                raise UsageError(what, str(self.folder), "Run its recipe again: nothing is computed anew")
+            for column in unpacked(step["schema"]):
                 columns[column.name] = column
                 writers[column.name] = Writer(step["operator"], step["fingerprint"], folder)
         return RunTable(str(self.folder), table, columns, writers)

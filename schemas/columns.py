@@ -1,8 +1,10 @@
 """Column: a named, typed, documented measurement."""
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from functools import cache
+from typing import Self
 
 import pyarrow as pa
 
@@ -31,6 +33,14 @@ class Column:
     def field(self) -> pa.Field:
         """The Arrow field with this description as metadata."""
         return _field(self)
+
+    @classmethod
+    def of(cls, field: pa.Field) -> Self:
+        """The column that a field describes, as `field()` made it."""
+        told = {key.decode(): value.decode() for key, value in field.metadata.items()}
+        given = {key: json.loads(told[key]) for key in ("lo", "hi", "quantum") if key in told}
+        words = {key: told[key] for key in ("unit", "meaning", "backend", "revision")}
+        return cls(field.name, field.type, **words, **given, values=tuple(told.get("values", "").split()))
 
     @property
     def vector(self) -> bool:

@@ -1,5 +1,6 @@
 """A recipe becomes a plan: checked steps with fingerprints, and the passes that compute them."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -84,7 +85,8 @@ class Plan:
     tables: dict[str, TablePlan]
 
     def as_json(self) -> dict[str, Any]:
-        """What `plan.json` shows: every default and every fingerprint."""
+        """What `plan.json` shows: every default, every fingerprint, and what each column is, so that a run
+        can be read without its operators and their files."""
         tables = {}
         for name, table in self.tables.items():
             steps = [
@@ -97,6 +99,7 @@ class Plan:
                     "fingerprint": s.fp,
                     "reads": sorted(s.operator.needs()),
                     "writes": [c.name for c in s.columns],
+                    "schema": _packed(s.columns),
                     "implied": s.implied,
                 }
                 for s in table.steps
@@ -124,6 +127,16 @@ def compile_plan(loaded: LoadedRecipe, sources: Mapping[str, Sequence[str]] | No
             raise loaded.located(error, name, None) from error
         tables[name] = _Chain(loaded, name, tuple((sources or {}).get(name, ()))).build()
     return Plan(loaded, tables)
+
+
+def _packed(columns: Sequence[Column]) -> str:
+    schema = pa.schema([column.field() for column in columns])
+    return base64.b64encode(schema.serialize()).decode()
+
+
+def unpacked(text: str) -> list[Column]:
+    """The columns in a step's `schema` in `plan.json`."""
+    return [Column.of(field) for field in pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))]
 
 
 class _Chain:

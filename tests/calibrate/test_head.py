@@ -149,6 +149,30 @@ def test_a_run_uses_the_head(cli, run, write_labels):
     assert "head" in cli("plan", "photos.yaml", "--run", "new") and "Everything is cached" not in cli.out
 
 
+def test_a_run_outlives_its_head_file(cli, run, write_labels):
+    """What made its columns is in the run: a head that was moved away, or another of its name, changes nothing."""
+    fitted(cli, run, write_labels(space))
+    (cli.cwd / "photos").symlink_to(run.parent / "photos")
+    cli.run(_recipe(cli, "space_p > 0.5"), "--run", "r", "--local")
+
+    def told():
+        story = cli("explain", "rocket-03.jpg", "--run", "r")
+        cli("report", "r", "-o", "page.html")
+        share = cli("calibrate", "r", "space_p", "--keep", "0.9")
+        status = cli("status", "r")
+        return story, share, status, (cli.cwd / "page.html").read_text()
+
+    before = told()
+    assert "space_p" in before[0] and "head space" in before[0]
+    (cli.cwd / "space.head.json").unlink()
+    assert told() == before
+    (cli.cwd / "space.head.json").write_text("{}")
+    assert told() == before
+    cli("run", "photos.yaml", "--run", "r", "--local", code=2)
+    assert "is no head" in cli.err and "photos.yaml:13" in cli.err
+    assert told() == before
+
+
 def _recipe(cli, predicate, head="space.head.json"):
     text = RECIPE.replace("      - select:", f"      - head: {{weights: {head}}}\n      - select:")
     text = re.sub(r"blurry: .*", f'unclear: "{predicate}"', text)
