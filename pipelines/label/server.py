@@ -1,7 +1,9 @@
-"""The page's server: on this machine alone, for this page alone.
+"""The page's server: on this machine alone, for this page alone, and for who can read what was printed.
 
 It listens on 127.0.0.1; a request must name that address as its host (a foreign name that resolves here
-does not pass), come from this page, and carry the token that stands in it.
+does not pass), come from this page, and carry the key that the printed address ends in. The page holds no
+key, no picture and no name: another user of this machine, who can reach the port, gets nothing but an empty
+page. A browser sends what follows a `#` to no server, and names it to no other page.
 """
 
 import hmac
@@ -17,6 +19,7 @@ from thresher.pipelines.label.session import Session
 LONGEST = 1000
 """Bytes of a request."""
 _PAGE = Path(__file__).with_name("page.html")
+_NO_KEY = "Open the whole address that thresher label printed, with what follows the #."
 _POLICY = (
     "default-src 'none'; img-src data:; connect-src 'self'; style-src 'unsafe-inline'; "
     "script-src 'nonce-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -36,14 +39,12 @@ class LabelServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where the page is."""
-        return f"http://127.0.0.1:{self.server_port}/"
+        """Where the page is, with its key."""
+        return f"http://127.0.0.1:{self.server_port}/#{self.token}"
 
     def page(self) -> bytes:
-        """The page, with the token in it."""
-        data = json.dumps({"title": self.title, "token": self.token}).replace("<", "\\u003c")
-        text = _PAGE.read_text("utf-8").replace("{{nonce}}", self.nonce).replace("{{data}}", data)
-        return text.encode()
+        """The page, which is the same for everybody."""
+        return _PAGE.read_text("utf-8").replace("{{nonce}}", self.nonce).encode()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -55,14 +56,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(403, "this page is for this machine alone")
         elif self.path == "/":
             self._send(200, "text/html; charset=utf-8", self.server.page())
-        elif self.path == "/state" and self._has_token():
+        elif not self._has_token():
+            self._refuse(403, _NO_KEY)
+        elif self.path == "/state":
             self._state()
         else:
             self._refuse(404, "there is no such page")
 
     def do_POST(self) -> None:
         if not self._from_here() or not self._has_token():
-            self._refuse(403, "this request does not come from the page")
+            self._refuse(403, _NO_KEY)
             return
         asked, session = self._body(), self.server.session
         if asked is None:
@@ -99,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _state(self, done: bool = True) -> None:
         """What to show now; 409 if the request was about another picture."""
-        self._json(self.server.session.state(), 200 if done else 409)
+        self._json(self.server.session.state() | {"title": self.server.title}, 200 if done else 409)
 
     def _json(self, data: dict[str, Any], status: int = 200) -> None:
         self._send(status, "application/json", json.dumps(data).encode())

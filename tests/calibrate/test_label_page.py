@@ -27,7 +27,7 @@ def serving(cli, run, name, *options, end="q"):
     process = cli.popen("label", str(run), "--name", name, *options)
     try:
         line = process.stdout.readline()
-        found = re.search(r"(\d+) pictures, (\d+) labelled. Open (http://127.0.0.1:\d+/)", line)
+        found = re.search(r"(\d+) pictures, (\d+) labelled. Open (http://127.0.0.1:\d+/#[\w-]{32})\n", line)
         assert found, line + (process.stderr.read() if process.poll() is not None else "")
         serving.pictures, serving.labelled = int(found[1]), int(found[2])
         yield found[3], run / "labels" / f"{name}.csv"
@@ -71,6 +71,16 @@ class Page:
             self.wait(lambda: self.progress.startswith(f"{labelled} labelled"))
 
 
+def request(address, data=None, **headers):
+    """(status, body) of a request that no browser sends."""
+    sent = {key.replace("_", "-"): value for key, value in headers.items()}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, data, sent), timeout=60) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
 def lines(file):
     return [line.split(",") for line in file.read_text().splitlines()[1:]]
 
@@ -112,7 +122,7 @@ def test_twelve_pictures_by_keyboard(cli, browser, run, ids):
         for entry in driver.get_log("performance")
         if json.loads(entry["message"])["message"]["method"] == "Network.requestWillBeSent"
     }
-    assert all(a.startswith((url, "data:")) for a in asked_for), asked_for
+    assert all(a.startswith((url.partition("#")[0], "data:")) for a in asked_for), asked_for
 
     with open(file, "ab") as torn:
         torn.write(b"0123,un")  # a crash while a line was written
@@ -140,6 +150,10 @@ def test_from_labels_to_a_head(cli, browser, run, ids):
         scroll = driver.execute_script("return document.documentElement.scrollWidth")
         assert scroll <= 390
         driver.get("about:blank")
+        driver.get(url.partition("#")[0])
+        page.wait(lambda: "Open the whole address" in driver.find_element(By.ID, "error").text)
+        assert not driver.find_element(By.ID, "picture").is_displayed()
+        driver.get("about:blank")
     assert set(chosen[:20]) == {"spread"} and chosen.count("least sure") > 8 and "spread" in chosen[-8:]
     cli("calibrate", str(run), "--head", "space", "--on", "classical", "--positive", "bad")
     assert "50 labels in" in cli.out and (cli.cwd / "space.head.json").exists()
@@ -164,23 +178,20 @@ def test_a_picture_that_cannot_be_opened_costs_itself(cli, browser, run, tmp_pat
 
 def test_requests_of_other_pages_are_refused(cli, run):
     def ask(path, data=None, **headers):
-        sent = {key.replace("_", "-"): value for key, value in headers.items()}
-        request = urllib.request.Request(url + path, data, sent)
-        try:
-            with urllib.request.urlopen(request, timeout=10) as reply:
-                return reply.status, reply.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+        return request(url + path, data, **headers)
 
-    with serving(cli, run, "guarded", end="SIGINT") as (url, file):
-        _, page = ask("")
-        token = json.loads(re.search(r"const given = (\{.*\});", page)[1])["token"]
+    with serving(cli, run, "guarded", end="SIGINT") as (address, file):
+        url, _, token = address.partition("#")
+        status, page = ask("")
+        assert status == 200 and token not in page and "photos" not in page, "nothing for who has no key"
         state = json.loads(ask("state", X_Thresher_Token=token)[1])
+        assert state["title"] == "guarded: photos"
         body = json.dumps({"id": state["id"], "label": "bad"}).encode()
         good = {"X_Thresher_Token": token}
         for path, data, headers in (
             ("", None, {"Host": "evil.example"}),
             ("state", None, {}),
+            ("state", None, {"X_Thresher_Token": token[:-1]}),
             ("state", None, good | {"Host": "evil.example:80"}),
             ("answer", body, {}),
             ("answer", body, {"X_Thresher_Token": token[:-1] + "!"}),
@@ -194,6 +205,7 @@ def test_requests_of_other_pages_are_refused(cli, run):
         assert ask("answer", json.dumps({"id": "0" * 32, "label": "bad"}).encode(), **good)[0] == 409
         assert ask("answer", json.dumps({"id": state["id"], "label": "x,y"}).encode(), **good)[0] == 409
         assert lines(file) == []
+        assert "Open the whole address" in ask("state")[1]
         assert ask("answer", body, **good, Origin=url.rstrip("/"))[0] == 200 and len(lines(file)) == 1
         assert ask("answer", body, **good)[0] == 409, "the same answer twice, as two quick keys would"
         cli("label", str(run), "--name", "guarded", code=2)
