@@ -1,5 +1,6 @@
 """A finished run of 100 real photographs, and labels for them."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,29 @@ def run(tmp_path_factory: pytest.TempPathFactory, photo_tiles: list[Path]) -> Pa
     (folder / "photos.yaml").write_text(RECIPE)
     Cli(folder).run("photos.yaml", "--run", "r", "--local")
     return folder / "r"
+
+
+@pytest.fixture
+def own_run(run: Path, tmp_path: Path) -> Path:
+    """A copy of that run with photographs of its own, in `photos` beside it, and no labels."""
+    shutil.copytree(run.parent, tmp_path / "own")
+    plan = tmp_path / "own" / "r" / "plan.json"
+    plan.write_text(plan.read_text().replace(str(run.parent / "photos"), str(tmp_path / "own" / "photos")))
+    shutil.rmtree(tmp_path / "own" / "r" / "labels", ignore_errors=True)
+    return tmp_path / "own" / "r"
+
+
+@pytest.fixture
+def impatient(tmp_path: Path, cli: Cli) -> None:
+    """A picture may take one second, in every process: a named pipe in its place takes for ever."""
+    site = tmp_path / "impatient"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "from thresher.pipelines.recipe.profile import Profile\n"
+        "Profile.model_fields['record_wall_s'].default = 1\n"
+        "Profile.model_rebuild(force=True)\n"
+    )
+    cli.env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 else's requests."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -39,7 +40,7 @@ def serving(cli, run, name, *options, end="q"):
     finally:
         if process.poll() is None:
             process.kill()
-            process.communicate()
+            process.wait()  # not for its output, which a child of it may hold open
 
 
 class Page:
@@ -75,7 +76,7 @@ def request(address, data=None, **headers):
     """(status, body) of a request that no browser sends."""
     sent = {key.replace("_", "-"): value for key, value in headers.items()}
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, data, sent), timeout=60) as reply:
+        with urllib.request.urlopen(urllib.request.Request(address, data, sent), timeout=20) as reply:
             return reply.status, reply.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -159,21 +160,34 @@ def test_from_labels_to_a_head(cli, browser, run, ids):
     assert "50 labels in" in cli.out and (cli.cwd / "space.head.json").exists()
 
 
-def test_a_picture_that_cannot_be_opened_costs_itself(cli, browser, run, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(run.parent, copy)
-    plan = (copy / "r" / "plan.json").read_text()
-    (copy / "r" / "plan.json").write_text(plan.replace(str(run.parent / "photos"), str(copy / "photos")))
-    shutil.rmtree(copy / "r" / "labels", ignore_errors=True)
-    for i, path in enumerate(sorted((copy / "photos").iterdir())):
+def test_a_picture_that_cannot_be_opened_costs_itself(cli, browser, own_run):
+    for i, path in enumerate(sorted((own_run.parent / "photos").iterdir())):
         if i % 3:
             path.write_bytes(b"no picture any more")
-    with serving(cli, copy / "r", "x") as (url, file):
+    with serving(cli, own_run, "x") as (url, file):
         page = Page(browser(1280), url)
         for n in range(5):
             page.press("1", labelled=n + 1)
         assert re.search(r"\d+ cannot be shown", page.progress) and len(lines(file)) == 5
         page.driver.switch_to.active_element.send_keys("q")
+
+
+def test_a_picture_that_takes_for_ever_costs_itself(cli, own_run, impatient):
+    def first():
+        """The picture that is shown when the page is opened."""
+        with serving(cli, own_run, "x", end="SIGINT") as (address, _):
+            url, _, key = address.partition("#")
+            status, body = request(url + "state", X_Thresher_Token=key)
+            assert status == 200
+            return json.loads(body)
+
+    shown = first()
+    path = own_run.parent / shown["name"]
+    path.unlink()
+    os.mkfifo(path)
+    after = first()
+    assert after["picture"] and after["id"] != shown["id"]
+    assert after["hidden"] == 1 and after["left"] == shown["left"] - 1
 
 
 def test_requests_of_other_pages_are_refused(cli, run):

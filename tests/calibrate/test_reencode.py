@@ -1,11 +1,14 @@
 """A head that sees the file format is refused; one that sees the picture is not."""
 
+import os
 import re
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.calibrate.conftest import space
 
 RECIPE = """
 thresher: 1
@@ -119,3 +122,14 @@ def test_a_head_that_sees_the_picture_passes(cli, photo_tiles):
         "aigc",
     )
     assert "encoded anew" not in cli.out
+
+
+def test_a_picture_that_takes_for_ever_costs_itself(cli, own_run, impatient, write_labels):
+    """Of the six that became named pipes, those that are held out are encoded anew, and waited for a second."""
+    for path in sorted((own_run.parent / "photos").glob("rocket-1*")):
+        path.unlink()
+        os.mkfifo(path)
+    labels = str(write_labels(space))
+    command = ("calibrate", str(own_run), "--head", "space", "--on", "classical", "--labels", labels)
+    cli(*command, "--check-reencode", timeout=60)
+    assert re.search(r"held-out pictures as JPEG.*; [1-6] could not be opened", cli.out)
