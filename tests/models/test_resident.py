@@ -1,5 +1,6 @@
 """The runtime: batch size, memory that really runs out, values that are not numbers, one way to weights."""
 
+import json
 import os
 import re
 import subprocess
@@ -219,3 +220,61 @@ def test_deciding_needs_no_torch():
         "print([m for m in ('torch', 'transformers', 'open_clip') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+PROBE = """
+import time
+import pyarrow as pa
+from thresher.operators.base import View
+from thresher.operators.models.model import ModelMeasure
+from thresher.schemas import Column
+
+RGB = View("rgb", 512)
+
+
+class Probe(ModelMeasure):
+    \"\"\"Mean level; slow for pictures called `slow`, and hungry: more than eight with one of them are too many.\"\"\"
+
+    views = (RGB,)
+
+    def writes(self):
+        return [Column("probe", pa.float32(), "levels", "mean level", 0, 255)]
+
+    def load(self, device):
+        return None
+
+    def prepare(self, batch):
+        return [(record.key, rgb.mean()) for record, rgb in zip(batch.records, batch.view(RGB))]
+
+    def forward(self, model, inputs):
+        slow = sum(key.startswith("slow") for key, _ in inputs)
+        if slow and len(inputs) > 8:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        time.sleep(0.1 * slow)
+        return {"probe": [float(level) for _, level in inputs]}
+"""
+
+
+def _model_events(run: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["event"] == "model"]
+
+
+def test_what_a_model_did_is_of_one_pass(cli, pool, recipe, plugin):
+    """The first run is slow and halves its batch; the second, on new pictures, does neither."""
+    plugin("probe", PROBE)
+    (cli.cwd / "p.yaml").write_text("batch: 16\n")
+    fast = [(path, cli.cwd / path.name) for path in sorted(pool.glob("rocket*"))]
+    for inside, outside in fast:
+        inside.rename(outside)
+    for path in sorted(pool.glob("retina*")):
+        path.rename(path.with_name(f"slow-{path.name}"))
+    path = recipe(("      - quality\n", "      - quality\n      - probe\n"))
+    options = ("--run", "r", "--profile", "./p.yaml", "--local")
+    cli.run(path, *options)
+    for inside, outside in fast:
+        outside.rename(inside)
+    cli.run(path, *options)
+    first, second = _model_events(cli.cwd / "r")
+    assert first["halvings"] > 0 and first["batch"] < 16 and first["forward_per_s"] < 1000
+    assert second["halvings"] == 0 and second["batch"] == 16 and second["forward_per_s"] > 1000
