@@ -220,3 +220,25 @@ def test_a_repository_at_a_commit_is_read_from_the_cache(tmp_path):
     assert "damaged" in locate(place).stderr and blob.name in locate(place).stderr
     absent = locate(place.replace("lab/model", "lab/other")).stderr
     assert "cannot be had" in absent and "hf download lab/other" in absent
+
+
+@pytest.mark.parametrize("backend", ["clip", "siglip"])
+def test_a_plan_loads_no_model(cli, pool, request, recipe, tmp_path, backend):
+    """With the model in the first pass, of which a plan of a new pool measures a few files in a child."""
+    heavy = ("torch", "transformers", "open_clip", "timm", "onnxruntime")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, os, sys\n"
+        "def note():\n"
+        f"    found = [m for m in {heavy!r} if m in sys.modules]\n"
+        f"    open({str(tmp_path / 'modules')!r}, 'a').write(' '.join([str(os.getpid()), *found]) + '\\n')\n"
+        "atexit.register(note)\n"
+    )
+    cli.env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    place = request.getfixturevalue(backend)
+    text = _recipe(place) if backend == "clip" else RECIPE.replace("PART", "1000")
+    params = json.dumps({"backend": "siglip", "weights": str(place)})
+    path = recipe(("      - quality\n", ""), text=text.replace("EMBED", params))
+    cli("plan", str(recipe(("clip_norm", f"{backend}_norm"), text=path.read_text())), "--run", "r")
+    assert "embed" in cli.out
+    noted = [line.split() for line in (tmp_path / "modules").read_text().splitlines()]
+    assert noted and all(len(line) == 1 for line in noted), noted
