@@ -74,7 +74,7 @@ class Aesthetic(ModelMeasure):
         return self._revision
 
     def check(self, available: Mapping[str, Column]) -> None:
-        weights.check(self.params.weights, ("weights",))
+        weights.check(self.params.weights, ("weights",), folder=False)
         if self.params.column not in available:
             what = f"it reads the column {self.params.column!r}, which no earlier step writes"
             raise FieldError(
@@ -84,6 +84,12 @@ class Aesthetic(ModelMeasure):
         if self.params.head == "laion" and not made.startswith("open_clip ViT-L-14") and made != "open_clip":
             what = f"the head was trained on ViT-L-14, the column 'clip' was made by {made}"
             raise FieldError(what, ("head",), "Use the encoder that the head was trained on")
+
+        if not self.params.weights.startswith("hf:"):
+            try:
+                self.load("cpu")
+            except ThresherError as error:
+                raise FieldError(error.what, ("weights",), error.mend) from error
 
     def load(self, device: str) -> Affine:
         return affine(weights.locate(self.params.weights))

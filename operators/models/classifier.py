@@ -66,6 +66,7 @@ class Weighted(Scorer):
     """A back end with weights of its own; `package` is what it needs."""
 
     package: ClassVar[str] = "torch"
+    folder: ClassVar[bool] = False
     device: Literal["any", "cpu"] = "any"
     batch = 0
 
@@ -85,7 +86,7 @@ class Weighted(Scorer):
                 f"the back end {self.title} needs `weights`", ("backend",), "Add `weights: PATH`"
             )
         weights.check_package(self.package, "models")
-        weights.check(self._place, ("weights",))
+        weights.check(self._place, ("weights",), self.folder)
 
 
 class Pictures(Weighted):
@@ -109,6 +110,7 @@ class Transformers(Pictures):
 
     title = "transformers"
     package = "transformers"
+    folder = True
 
     def __init__(self, place: str | None, wanted: Sequence[Wanted]) -> None:
         super().__init__(place)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from thresher.operators.models import weights
 from thresher.operators.models.clock import working
-from thresher.operators.models.folder import image_config, load_model, read_config
+from thresher.operators.models.folder import check_type, image_config, load_model
 from thresher.operators.models.masks import Mask
 from thresher.operators.models.pictures import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD, Pixels
 from thresher.operators.models.torch_setup import levels, setup_torch, to_device
@@ -52,10 +52,7 @@ class _Folder:
 
     def check(self) -> None:
         """Raise ThresherError if the folder holds another model."""
-        found = read_config(self.folder).get("model_type")
-        if found not in self.types:
-            what = f"it is a model of the type {found!r}, not {self.types[0]!r}"
-            raise ThresherError(what, str(self.folder), "Name the right folder or back end")
+        check_type(self.folder, self.types)
 
     def load(self, device: str) -> Any:
         """The model on `device`."""

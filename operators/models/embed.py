@@ -45,9 +45,8 @@ class ModelParams(Params):
             )
         else:
             weights.check_package("open_clip_torch" if self.backend == "clip" else "transformers", "models")
-            weights.check(self.weights, ("weights",))
-            if self.model.endswith(".json"):
-                weights.check(self.model, ("model",))
+            weights.check(self.weights, ("weights",), folder=self.backend != "clip" or None)
+            self.encoder().check()
 
     @property
     def title(self) -> str:

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from thresher.operators.models import weights
 from thresher.operators.models.classical import SIDE, describe
-from thresher.operators.models.folder import load_model, read_config
+from thresher.operators.models.folder import check_type, load_model, read_config
 from thresher.operators.models.pictures import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD, Square
 from thresher.operators.models.torch_setup import infer, levels, precision, setup_torch
-from thresher.schemas.errors import ThresherError
+from thresher.schemas.errors import FieldError, ThresherError, nearest
 
 Backend = Literal["classical", "clip", "siglip", "dinov2"]
 Vectors = NDArray[np.float32]
+_IN_FOLDER = "open_clip_model.safetensors"
+"""What open_clip calls the weights in a repository."""
 
 
 class Encoder(Protocol):
@@ -27,6 +29,10 @@ class Encoder(Protocol):
     @property
     def square(self) -> Square:
         """What `prepare` cuts; known without torch."""
+        ...
+
+    def check(self) -> None:
+        """Raise FieldError at plan time if the model cannot be this one."""
         ...
 
     def load(self, device: str) -> Any:
@@ -64,6 +70,9 @@ class Classical:
 
     square = Square(SIDE, "squash")
 
+    def check(self) -> None:
+        return None
+
     def load(self, device: str) -> None:
         return None
 
@@ -84,13 +93,26 @@ class OpenClip:
             spec = importlib.util.find_spec("open_clip")
             if spec is None or spec.origin is None:
                 raise weights.missing_package("open_clip", "models")
-            file = Path(spec.origin).parent / "model_configs" / f"{self._name}.json"
+            known = {path.stem: path for path in (Path(spec.origin).parent / "model_configs").glob("*.json")}
+            if self._name not in known:
+                mend = nearest(self._name, sorted(known)) or "Try ViT-L-14 or ViT-B-32"
+                raise FieldError(f"open_clip has no model {self._name!r}", ("model",), mend)
+            file = known[self._name]
         try:
-            return json.loads(file.read_text())
+            found = json.loads(file.read_text())
         except (OSError, ValueError) as error:
-            raise ThresherError(
-                f"open_clip has no model {self._name!r}", mend="Try ViT-L-14 or ViT-B-32"
-            ) from error
+            what = f"there is no readable JSON file {self._name!r}"
+            raise FieldError(what, ("model",), "Give a configuration as open_clip writes it") from error
+        if not isinstance(found, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= {*found}:
+            what = f"{self._name!r} is no configuration of a CLIP"
+            raise FieldError(what, ("model",), "It names embed_dim, vision_cfg and text_cfg")
+        return found
+
+    def check(self) -> None:
+        _ = self._config
+        folder = Path(self._place).expanduser()
+        if folder.is_dir() and not (folder / _IN_FOLDER).is_file():
+            raise FieldError(f"there is no {_IN_FOLDER} in {self._place!r}", ("weights",), "Name the file")
 
     @property
     def square(self) -> Square:
@@ -103,7 +125,7 @@ class OpenClip:
 
         file = weights.locate(self._place)
         if file.is_dir():
-            file = file / "open_clip_model.safetensors"
+            file = file / _IN_FOLDER
         if self._name.endswith(".json"):
             open_clip.add_model_config(self._name)
         model = open_clip.create_model(Path(self._name).stem, pretrained=None)
@@ -129,8 +151,19 @@ class OpenClip:
 class _Transformers:
     """A folder as `save_pretrained` writes it, read by transformers; safetensors only."""
 
+    types: tuple[str, ...] = ()
+    """`model_type` in `config.json`, any of these."""
+
     def __init__(self, place: str) -> None:
         self._place = place
+
+    def check(self) -> None:
+        if self._place.startswith("hf:"):
+            return
+        try:
+            check_type(self._folder, self.types)
+        except ThresherError as error:
+            raise FieldError(error.what, ("weights",), error.mend) from error
 
     @cached_property
     def _folder(self) -> Path:
@@ -147,6 +180,8 @@ class _Transformers:
 
 class Siglip(_Transformers):
     """SigLIP or SigLIP 2 of fixed size (`SiglipModel`)."""
+
+    types = ("siglip",)
 
     @property
     def square(self) -> Square:
@@ -177,6 +212,8 @@ class Siglip(_Transformers):
 
 class Dinov2(_Transformers):
     """DINOv2 (`Dinov2Model`): its class token."""
+
+    types = ("dinov2",)
 
     @property
     def square(self) -> Square:

@@ -1,6 +1,7 @@
 """A model's folder as `save_pretrained` writes it: safetensors only, and no weight may be missing."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,17 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
             str(folder),
             "Give the folder of a model, as transformers saves it",
         ) from error
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        raise ThresherError(f"{name} is no mapping", str(folder), "Give the folder of a model")
+    return found
+
+
+def check_type(folder: Path, types: Sequence[str]) -> None:
+    """Raise ThresherError if the folder holds a model of another type than `types`."""
+    found = read_config(folder).get("model_type")
+    if found not in types:
+        what = f"it is a model of the type {found!r}, not {types[0]!r}"
+        raise ThresherError(what, str(folder), "Name the right folder or back end")
 
 
 def load_model(kind: str, folder: Path, device: str, exact: bool = False) -> Any:
@@ -43,8 +54,9 @@ def load_model(kind: str, folder: Path, device: str, exact: bool = False) -> Any
             use_safetensors=True,
             dtype=torch.float32 if exact else precision(device),
             output_loading_info=True,
+            ignore_mismatched_sizes=True,
         )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ThresherError(
             f"no {kind} can be loaded: {reason}", str(folder), "Give the model's folder"
@@ -52,6 +64,10 @@ def load_model(kind: str, folder: Path, device: str, exact: bool = False) -> Any
     if missing := sorted(found["missing_keys"]):
         what = f"the weights do not fit a {kind}: {missing[0]} is missing ({len(missing)} in all)"
         raise ThresherError(what, str(folder), "Name the right model")
+    if wrong := sorted(found["mismatched_keys"]):
+        name, given, wanted = wrong[0]
+        what = f"{name} has the shape {tuple(given)}, not {tuple(wanted)} ({len(wrong)} in all)"
+        raise ThresherError(f"the weights do not fit a {kind}: {what}", str(folder), "Name the right model")
     return model.to(device).eval()
 
 

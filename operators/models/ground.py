@@ -138,7 +138,7 @@ class Ground(ModelMeasure):
             place = getattr(self.params, name)
             if model is None:
                 continue
-            weights.check(place, (name,))
+            weights.check(place, (name,), folder=True)
             if not place.startswith("hf:"):
                 try:
                     model.check()

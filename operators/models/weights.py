@@ -12,8 +12,10 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,12 @@ _HUB = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{7,40})(?:
 _CHUNK = 1 << 22
 
 
-def check(place: str, path: tuple[str | int, ...]) -> None:
-    """Raise FieldError at plan time if `place` cannot be right; a repository is looked for when used."""
+def check(place: str, path: tuple[str | int, ...], folder: bool | None = None) -> None:
+    """Raise FieldError at plan time if `place` cannot be right; a repository is looked for when used.
+
+    `folder`: whether it must be one, with safetensors in it; or must be none. Of a checkpoint nothing is read
+    but what tells a cut or foreign file.
+    """
     if place.startswith("hf:"):
         if _HUB.fullmatch(place) is None:
             mend = "Write hf:ORG/NAME@COMMIT with a commit of 7 to 40 hex digits: a branch may move"
@@ -36,6 +42,20 @@ def check(place: str, path: tuple[str | int, ...]) -> None:
         raise FieldError(error.what, path, error.mend) from error
     if not found.exists():
         raise FieldError(f"there is no file or folder {place!r}", path, "Give a path, or hf:ORG/NAME@COMMIT")
+    files = sorted(found.glob("*.safetensors")) if found.is_dir() else [found]
+    if folder is not None and folder != found.is_dir():
+        mend = "Give the folder of a model, as transformers saves it" if folder else "Give the file in it"
+        raise FieldError(f"{place!r} is {'no folder' if folder else 'a folder'}", path, mend)
+    if folder and not files:
+        mend = "Weights of other formats are not read: convert them"
+        raise FieldError(f"there are no safetensors in {place!r}", path, mend)
+    for file in files:
+        try:
+            fault = _fault(file)
+        except OSError as error:
+            fault = f"cannot be read: {error.strerror}"
+        if fault:
+            raise FieldError(f"the weights {str(file)!r}: {fault}", path, "Fetch the file again")
 
 
 def locate(place: str) -> Path:
@@ -96,7 +116,7 @@ def tensors(file: Path) -> dict[str, Any]:
     except ImportError as error:
         raise missing_package("torch", "models") from error
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0].partition(". In PyTorch")[0]
         mend = "Weights are safetensors, or a plain state dict; other pickles are refused"
         raise ThresherError(f"the weights cannot be read: {reason}", str(file), mend) from error
     found = found.get("state_dict", found) if isinstance(found, dict) else {}
@@ -155,6 +175,25 @@ def _local(place: str) -> Path:
             f"the Python package {package!r} is not installed", place, f"pip install {package}"
         )
     return Path(spec.submodule_search_locations[0]) / inside
+
+
+def _fault(file: Path) -> str:
+    """What is wrong with a checkpoint as a file; empty if nothing is, or if it is another file."""
+    size = file.stat().st_size
+    if file.suffix == ".safetensors":
+        with open(file, "rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = stream.read(length) if 0 < length <= size - 8 else b""
+        try:
+            tensors = [one for name, one in json.loads(header).items() if name != "__metadata__"]
+            end = 8 + length + max(one["data_offsets"][1] for one in tensors)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return "cut, or no safetensors file"
+        return "" if end == size else f"it has {size:,} bytes, and its header speaks of {end:,}"
+    if file.suffix in (".pt", ".pth", ".bin") and not zipfile.is_zipfile(file):
+        with open(file, "rb") as stream:
+            return "" if stream.read(1) == b"\x80" else "cut, or no state dict of torch"
+    return ""
 
 
 def _check_blob(file: Path) -> None:

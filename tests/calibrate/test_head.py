@@ -150,7 +150,7 @@ def test_a_run_uses_the_head(cli, run, write_labels):
 
 
 def test_a_run_outlives_its_head_file(cli, run, write_labels):
-    """What made its columns is in the run: a head that was moved away, or another of its name, changes nothing."""
+    """What made its columns is in the run: a head that is gone, or another of its name, changes nothing."""
     fitted(cli, run, write_labels(space))
     (cli.cwd / "photos").symlink_to(run.parent / "photos")
     cli.run(_recipe(cli, "space_p > 0.5"), "--run", "r", "--local")

@@ -125,7 +125,7 @@ def test_a_head_that_sees_the_picture_passes(cli, photo_tiles):
 
 
 def test_a_picture_that_takes_for_ever_costs_itself(cli, own_run, impatient, write_labels):
-    """Of the six that became named pipes, those that are held out are encoded anew, and waited for a second."""
+    """Of the six that became named pipes, those that are held out are waited for, a second each."""
     for path in sorted((own_run.parent / "photos").glob("rocket-1*")):
         path.unlink()
         os.mkfifo(path)

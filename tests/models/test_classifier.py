@@ -14,37 +14,9 @@ from thresher.operators.models.classify import Classify, ClassifyParams
 from thresher.operators.models.nsfw import WIDTHS, Nsfw, NsfwParams, skin_share
 from thresher.operators.models.ocr import NATIVE, Ocr
 from thresher.operators.models.resident import Resident
-from thresher.operators.models.watermark import Laion, Watermark, WatermarkParams, network
+from thresher.operators.models.watermark import Laion, Watermark, WatermarkParams
 from thresher.operators.models.watermark_text import ADDRESS, AGENCY, COPYRIGHT, TILED, WORD, score
 from thresher.schemas.errors import FieldError, ThresherError
-
-
-@pytest.fixture(scope="session")
-def vit(torch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ViT with three labels."""
-    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
-
-    folder = tmp_path_factory.mktemp("vit")
-    labels = {0: "artificial", 1: "human", 2: "nsfw"}
-    config = ViTConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        image_size=48, patch_size=16, id2label=labels, label2id={v: k for k, v in labels.items()},
-        initializer_range=0.5,
-    )  # fmt: skip
-    ViTForImageClassification(config).save_pretrained(folder)
-    ViTImageProcessor(size={"height": 48, "width": 48}).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def laion(torch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The state dict of LAION's watermark detector, untrained, its last layer made steeper."""
-    torch.manual_seed(7)
-    state = network().state_dict()
-    state["classifier.5.weight"] *= 40
-    file = tmp_path_factory.mktemp("laion") / "watermark_model_v1.pt"
-    torch.save(state, file)
-    return file
 
 
 def _pictures(tiles: list[Path], count: int = 12) -> list[np.ndarray]:

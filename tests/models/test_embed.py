@@ -149,7 +149,7 @@ def test_wrong_weights_are_told_at_plan_time(cli, pool, recipe, params, told):
     assert told in cli.err and "photos.yaml:10" in cli.err, cli.err
 
 
-@pytest.mark.parametrize("fault", ["corrupt", "wrong shape", "missing layer", "pickle"])
+@pytest.mark.parametrize("fault", ["wrong shape", "missing layer", "pickle"])
 def test_a_wrong_checkpoint_stops_the_run_and_says_why(cli, pool, clip, recipe, tmp_path, torch, fault):
     from safetensors.torch import load_file, save_file
 
@@ -160,14 +160,11 @@ def test_a_wrong_checkpoint_stops_the_run_and_says_why(cli, pool, clip, recipe, 
     if fault == "missing layer":
         del tensors["text_projection"]
     save_file(tensors, file)
-    if fault == "corrupt":
-        file.write_bytes(file.read_bytes()[:-100])
     if fault == "pickle":
         torch.save({"a": Path("x")}, file)
     text = _recipe((clip[0], file))
     cli("run", str(recipe(text=text)), "--run", "r", "--local", code=1)
     told = {
-        "corrupt": "cannot be read",
         "pickle": "cannot be read",
         "missing layer": "text_projection is missing",
     }

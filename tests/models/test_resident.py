@@ -233,7 +233,7 @@ RGB = View("rgb", 512)
 
 
 class Probe(ModelMeasure):
-    \"\"\"Mean level; slow for pictures called `slow`, and hungry: more than eight with one of them are too many.\"\"\"
+    \"\"\"Mean level; slow for pictures called `slow`; more than eight with one of them are too many.\"\"\"
 
     views = (RGB,)
 
