@@ -119,9 +119,13 @@ def _lines(file: Path) -> list[tuple[int, str, str]]:
     try:
         text = file.read_text("utf-8-sig")
     except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", str(file)) from error
+        mend = "Give a CSV with the columns id,label, as `thresher label` writes it"
+        raise UsageError(f"cannot be read: {error.strerror}", str(file), mend) from error
     except UnicodeDecodeError as error:
-        raise UsageError("is not UTF-8 text", str(file)) from error
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UsageError("is not UTF-8 text", f"{file}:{line}", "Save it as UTF-8") from error
+    if not text.strip():
+        raise UsageError("is empty", str(file), "Write lines `id,label` below a header of these words")
     reader = csv.DictReader(text.splitlines())
     if not {"id", "label"} <= set(reader.fieldnames or ()):
         what = f"its first line is {','.join(reader.fieldnames or ())!r}"

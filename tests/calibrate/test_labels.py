@@ -65,8 +65,49 @@ def test_a_file_without_a_header(cli, run, tmp_path):
     (tmp_path / "l.csv").write_text("abc,bad\n")
     _calibrate(cli, run, tmp_path / "l.csv")
     assert "its first line is 'abc,bad'. Begin it with the names of the columns: id,label" in cli.err
-    _calibrate(cli, run, tmp_path / "none.csv")
-    assert "none.csv: cannot be read: No such file" in cli.err
+    (tmp_path / "l.csv").write_text("id,class\nabc,bad\n")
+    _calibrate(cli, run, tmp_path / "l.csv")
+    assert "its first line is 'id,class'. Begin it with the names of the columns: id,label" in cli.err
+
+
+HEADED = ("--head", "space", "--on", "classical")
+
+
+@pytest.mark.parametrize("what", [("entropy",), HEADED])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "labels.csv: cannot be read: No such file or directory. Give a CSV with the columns id,label"),
+        (b"", "labels.csv: is empty. Write lines `id,label`"),
+        (b"\xef\xbb\xbf\n", "labels.csv: is empty. Write lines `id,label`"),
+        (b"id,label\nabc,bad\nabd,sch\xf6n\n", "labels.csv:3: is not UTF-8 text. Save it as UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "labels.csv:1: is not UTF-8 text"),
+        (b"label\nbad\n", "its first line is 'label'. Begin it with the names of the columns: id,label"),
+        (b"id,label\n", "labels.csv: holds no labels. Write lines `id,label` below that header"),
+        (b"id,label\nzzz,bad\nyyy,good\n", "2 of 2 ids are of no record of images: yyy, zzz. Remove those"),
+    ],
+)
+def test_files_that_say_nothing(cli, run, tmp_path, what, content, told):
+    if content is not None:
+        (tmp_path / "labels.csv").write_bytes(content)
+    cli("calibrate", str(run), *what, "--labels", "labels.csv", code=2)
+    assert told in cli.err and cli.err.count("\n") == 1, cli.err
+    assert not (tmp_path / "space.head.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("rule", "more", "told"),
+    [
+        (lambda k: "bad", [], "every record has the label 'bad': the other class is empty. Label some"),
+        (lambda k: "bad" if k == "retina-00.jpg" else "good", [], "the class 'bad' has 1 independent groups"),
+        (space, ["0" * 32 + ",bad"], "1 of 97 ids are of no record of images: 0000"),
+        (space, ["ROCKET,bad"], "1 records have labels that contradict each other"),
+    ],
+)  # fmt: skip
+def test_labels_that_make_no_head(cli, run, write_labels, ids, rule, more, told):
+    labels = write_labels(rule, *(line.replace("ROCKET", ids["rocket-03.jpg"]) for line in more))
+    cli("calibrate", str(run), *HEADED, "--labels", str(labels), code=2)
+    assert told in cli.err and not (cli.cwd / "space.head.json").exists(), cli.err
 
 
 def test_a_labelled_record_that_failed_is_left_out_and_counted(cli, run, write_labels, ids):
