@@ -19,6 +19,8 @@ Groups = NDArray[np.uint64]
 REPLICATES = 1000
 BINS = 10
 _Z = 1.959963984540054
+_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+"""The 97.5 % point of Student's t for 1 to 10 degrees of freedom."""
 _POISSON = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(12)])
 
 
@@ -78,12 +80,24 @@ def auc(scores: Floats, positive: Mask, groups: Groups, weights: Floats) -> Esti
     """Area under the ROC curve: how often a positive record scores above a negative one.
 
     Where every replicate is equal (classes wholly apart), the interval is Wilson's for the groups of the
-    smaller class, which bounds the variance of any AUC (Birnbaum and Klose 1957)."""
+    smaller class, which bounds the variance of any AUC (Birnbaum and Klose 1957). Else it is the bootstrap's,
+    made wider for so few groups, of which a bootstrap knows too little (Hesterberg 2015, section 5.3)."""
     value = float(_areas(scores, positive, np.ones((1, len(scores))))[0])
     drawn = interval(value, _areas(scores, positive, weights))
-    if drawn.low < drawn.high:
-        return drawn
-    return wilson(value, min(len(np.unique(groups[side])) for side in (positive, ~positive)))
+    count = min(len(np.unique(groups[side])) for side in (positive, ~positive))
+    if drawn.low == drawn.high:
+        return wilson(value, count)
+    wider = expansion(count)
+    low, high = value - wider * (value - drawn.low), value + wider * (drawn.high - value)
+    return Estimate(value, max(0.0, low), min(1.0, high))
+
+
+def expansion(count: int) -> float:
+    """By how much a bootstrap of `count` groups is too narrow: Student's t for the normal's, and the variance
+    without Bessel's correction."""
+    free = max(count - 1, 1)
+    student = _STUDENT[free - 1] if free <= len(_STUDENT) else _Z + (_Z**3 + _Z) / (4 * free)
+    return student / _Z * math.sqrt((free + 1) / free)
 
 
 def _areas(scores: Floats, positive: Mask, weights: Floats) -> Floats:

@@ -118,8 +118,42 @@ def test_no_group_is_on_two_sides(given, seed):
         assert "independent groups" in str(error)
         return
     assert not set(groups[held]) & set(groups[~held]) and 0 < held.sum() < len(held)
+    assert {*classes[held]} == {*classes[~held]} == {0, 1}
     fold = folds(groups[~held], classes[~held], 2, seed)
     assert all(len(set(fold[groups[~held] == g])) == 1 for g in groups[~held]) and len(set(fold)) >= 2
+
+
+def test_a_rare_class_in_every_group_is_on_both_sides():
+    """As where each folder has a few bad pictures: by its most frequent class no group is of the rare one."""
+    groups = np.repeat(np.arange(7, dtype=np.uint64), 10)
+    classes = (np.arange(70) % 10 == 0).astype(np.int64)
+    held = held_out(groups, classes, ["good", "bad"], 7)
+    assert held.sum() == 20 and classes[held].sum() == 2
+    with pytest.raises(
+        UsageError, match="the class 'bad' has 2 independent groups of records, of 3 at least"
+    ):
+        held_out(groups, classes * (groups < 2), ["good", "bad"], 7)
+
+
+def test_a_bootstrap_of_few_groups_is_made_wider():
+    from scipy.stats import t
+
+    for n in range(2, 300):
+        wanted = t.ppf(0.975, n - 1) / t.ppf(0.975, 10**9) * np.sqrt(n / (n - 1))
+        assert stats.expansion(n) == pytest.approx(wanted, rel=0.02)
+
+
+def test_the_interval_of_an_area_holds_the_truth_of_other_groups():
+    """Positives of 4 groups against negatives of 4; each group has a shift of its own."""
+    rng, hits = np.random.default_rng(5), 0
+    truth = 0.7602  # P(a > b) of normals one apart, of variance 1: Phi(1 / sqrt(2))
+    for seed in range(60):
+        groups = np.repeat(np.arange(8, dtype=np.uint64), 20)
+        positive = groups < 4
+        scores = positive + rng.normal(size=8)[groups.astype(int)] * 0.8 + rng.normal(size=160) * 0.6
+        found = stats.auc(scores, positive, groups, stats.replicates(groups, seed))
+        hits += found.low <= truth <= found.high
+    assert hits >= 53, "95 % but for chance; a plain bootstrap holds it in 51 of 60"
 
 
 @pytest.mark.parametrize("shape", [(300, 5), (40, 90)])
