@@ -39,9 +39,8 @@ def label(view: RunView, name: str, classes: list[str], on: list[str], table: st
     except OSError as error:
         session.close()
         raise UsageError(f"cannot listen: {error.strerror}", f"--port {port}", "Leave it out") from error
-    print(f"{counted(len(found), 'picture')}, {len(answers.of)} labelled. Open {server.url}", flush=True)
-    print(f"Keys: {_keys(classes)}, u undo, s skip, q done. Ctrl-C ends too.", flush=True)
-    _serve(server)
+    told = f"{counted(len(found), 'picture')}, {len(answers.of)} labelled. Open {server.url}\n"
+    _serve(server, f"{told}Keys: {_keys(classes)}, u undo, s skip, q done. Ctrl-C ends too.")
     session.close()
     print(f"{counted(session.count(), 'label')} in {view.folder / 'labels' / f'{name}.csv'}")
     if fits:
@@ -51,14 +50,15 @@ def label(view: RunView, name: str, classes: list[str], on: list[str], table: st
         print(f"Next: thresher calibrate {shlex.quote(str(view.folder))} COLUMN --labels that file")
 
 
-def _serve(server: LabelServer) -> None:
-    """Until `q`, SIGINT or SIGTERM; none of them is a failure."""
+def _serve(server: LabelServer, told: str) -> None:
+    """Tell where, and serve until `q`, SIGINT or SIGTERM; none of them is a failure."""
 
     def stop(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGTERM, stop)
     try:
+        print(told, flush=True)
         server.serve_forever(poll_interval=0.1)
     except KeyboardInterrupt:
         print()

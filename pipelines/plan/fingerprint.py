@@ -13,8 +13,8 @@ from thresher.schemas.ids import mix64
 from thresher.schemas.sidecar import dumps
 
 _NOT_VALUES = {"to", "weights", "sam", "endpoint", "key_env", "timeout_s"}
-"""Parameters that say where results go, where weights lie (they and a `model` that is a JSON file count by their
-revision), or how a model is reached (it counts by its name)."""
+"""Parameters that say where results go, where weights lie (they count by their revision, and
+so does a `model` that is a JSON file), or how a model is reached (it counts by its name)."""
 
 
 def digest(data: Any) -> str:
