@@ -205,7 +205,8 @@ class Scored(ModelMeasure):
 
     def column(self, name: str, unit: str, meaning: str) -> Column:
         """A column of this back end."""
-        made = Column(name, pa.float32(), unit, meaning, 0, 1, quantum=QUANTUM)
+        quantum = QUANTUM if isinstance(self._scorer, Weighted) else None  # a stated score stays as stated
+        made = Column(name, pa.float32(), unit, meaning, 0, 1, quantum=quantum)
         return replace(made, backend=self._scorer.title, revision=self._scorer.revision())
 
     def needs(self) -> tuple[str, ...]:

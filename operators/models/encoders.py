@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -128,7 +129,12 @@ class OpenClip:
             file = file / _IN_FOLDER
         if self._name.endswith(".json"):
             open_clip.add_model_config(self._name)
-        model = open_clip.create_model(Path(self._name).stem, pretrained=None)
+        before = logging.root.manager.disable
+        logging.disable(logging.WARNING)  # it warns that no weights were loaded: they are, below
+        try:
+            model = open_clip.create_model(Path(self._name).stem, pretrained=None)
+        finally:
+            logging.disable(before)
         return weights.load_into(model, file).to(device, precision(device)).eval()
 
     def images(self, model: Any, pixels: NDArray[np.uint8]) -> Vectors:

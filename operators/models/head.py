@@ -150,9 +150,9 @@ def read_head(file: Path) -> HeadFile:
         what = f"the head cannot be read: {error.strerror}"
     except ValidationError as error:
         fault = error.errors()[0]
-        what = f"is no head: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+        what = f"{file} is no head: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
     except ValueError as error:
-        what = f"is no head: {error}"
+        what = f"{file} is no head: {error}"
     raise ThresherError(what, str(file), "Give a file that `thresher calibrate --head` wrote")
 
 

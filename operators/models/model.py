@@ -40,7 +40,8 @@ class ModelMeasure(Measure):
     @abstractmethod
     def forward(self, model: Any, inputs: Sequence[Input]) -> Mapping[str, Sequence[Any]]:
         """Column -> one value, or a Failure, for each input; or a ThresherError, which stops the run once the
-        other values are written. `inputs` is a whole batch, filled up with repeats where it is `filled`."""
+        other values are written. `inputs` is a whole batch, filled up with repeats where it is `filled`.
+        On a GPU two threads call this at once."""
 
     def spent(self, model: Any) -> Mapping[str, float]:
         """What the model used so far besides time, such as tokens; sums over processes make sense."""
@@ -57,7 +58,12 @@ class ModelMeasure(Measure):
 
 def ready(prepared: Sequence[Any]) -> list[Input]:
     """What `forward` is given of what `prepare` made."""
-    return [made for made in prepared if made is not None and not isinstance(made, Failure)]
+    return [prepared[i] for i in ready_places(prepared)]
+
+
+def ready_places(prepared: Sequence[Any]) -> list[int]:
+    """Where it stands."""
+    return [i for i, made in enumerate(prepared) if made is not None and not isinstance(made, Failure)]
 
 
 def spread(found: Mapping[str, Sequence[Any]], prepared: Sequence[Any]) -> Values:

@@ -6,6 +6,7 @@ so that a value does not depend on how many records came together. Out of memory
 
 import contextlib
 import gc
+import glob
 import os
 import threading
 import time
@@ -24,6 +25,8 @@ MOST = 1024
 """No batch is larger, in records."""
 WORTH = 1.05
 """A batch twice as large must bring 5 % more records a second."""
+LONG_S = 5.0
+"""A batch that takes longer is the last to be tried."""
 _OUT_OF_MEMORY = (
     "out of memory",
     "can't allocate memory",
@@ -63,30 +66,28 @@ class Resident:
     def __init__(self, measure: "ModelMeasure", device: str, batch: int = 0, compiled: bool = False) -> None:
         self._measure, self.device, self.batch = measure, device, batch
         self.usage = Usage()
-        self._lock = threading.Lock()
+        self._lock, self._starting = threading.Lock(), threading.RLock()
         self._forward_clock, self._device_clock = Clock(), Clock()
         started = time.perf_counter()
         self._model = measure.load(device)
         self.usage.load_s = time.perf_counter() - started
-        self._compiled, self._warm, self._since = compiled, False, 0.0  # compiled: still to be done
+        self._compiled = compiled and not measure.batch  # still to be done; where inputs have one shape
+        self._warm, self._since = False, 0.0
 
     def run(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         """Column -> one value for each of `inputs`, in order."""
         found: dict[str, list[Any]] = {column.name: [] for column in self._measure.writes()}
-        if inputs and not self._warm:
-            self._warm_up(inputs[0])
-        if inputs and not self.batch:
-            self.batch = self.search(inputs[0])
-        if inputs and self._compiled:
-            self._compile(inputs[0])
-        self._since = self._since or time.perf_counter()
-        done = 0
+        if inputs:
+            self._start(inputs[0])
+        before, done = self.batch, 0
         while done < len(inputs):
             size = self.batch
             chunk = inputs[done : done + size]
             try:
                 values = self._forward(chunk, size)
             except Exception as error:
+                if size == 1 and out_of_memory(error):
+                    self.batch = before  # one record that fits nowhere says nothing of the others
                 self._halve(error, size)
                 continue
             for name, column in found.items():
@@ -100,32 +101,44 @@ class Resident:
         return found
 
     def search(self, sample: Any) -> int:
-        """The smallest batch size that is within 5 % of the best rate, by doubling."""
-        if not self._warm:
+        """The smallest batch size that is within 5 % of the best rate, by doubling until two sizes in a row
+        bring no more: one may be slow because others use the machine."""
+        with self._starting:
             self._warm_up(sample)
-        best = 1
-        while best < MOST:
-            size = best if best not in self.usage.tried else 2 * best
+            return self._search(sample)
+
+    def _search(self, sample: Any) -> int:
+        rates, size, misses = self.usage.tried, 1, 0
+        while size <= MOST and misses < 2:
+            best = max(rates.values(), default=0.0)
             try:
-                self.usage.tried[size] = self._rate(sample, size)
+                rates[size] = self._rate(sample, size)
             except Exception as error:
                 if not out_of_memory(error):
                     raise
+                if size == 1:
+                    raise self._too_large() from error
                 self._clear()
                 break
-            if size > best and self.usage.tried[size] < WORTH * self.usage.tried[best]:
+            misses = 0 if rates[size] > WORTH * best else misses + 1
+            if size / rates[size] > LONG_S:
                 break
-            best = size
-        return best
+            size *= 2
+        return min(tried for tried, rate in rates.items() if rate * WORTH >= max(rates.values()))
 
     @property
     def device_name(self) -> str:
         """`cpu`, or the GPU's own name."""
-        if self.device == "cpu":
-            return "cpu"
+        if not self.device.startswith("cuda"):
+            return self.device
         import torch
 
         return str(torch.cuda.get_device_name(self.device))
+
+    def forget(self) -> None:
+        """Count anew what is done, but for the loading."""
+        self.usage = Usage(load_s=self.usage.load_s, flops=self.usage.flops, tried=self.usage.tried)
+        self._forward_clock, self._device_clock, self._since = Clock(), Clock(), 0.0
 
     @property
     def spent(self) -> dict[str, float]:
@@ -137,9 +150,18 @@ class Resident:
         with own_stream(self.device), self._forward_clock, clocked(self._device_clock):
             return self._measure.forward(self._model, [*chunk, *[chunk[-1]] * repeats])
 
+    def _start(self, sample: Any) -> None:
+        """Be ready for batches. One thread at a time: what this switches in torch holds for the process."""
+        with self._starting:
+            self._warm_up(sample)
+            self.batch = self.batch or self._search(sample)
+            if self._compiled:
+                self._compile(sample)
+            self._since = self._since or time.perf_counter()
+
     def _warm_up(self, sample: Any) -> None:
         """One record by itself, to count its operations."""
-        if modules(self._model):
+        if modules(self._model) and not self._warm:
             try:
                 with _flop_counter() as counter:
                     self._measure.forward(self._model, [sample])
@@ -238,7 +260,7 @@ def resident(measure: "ModelMeasure") -> Resident:
 
 def default_device() -> str:
     """`cuda:0` where torch is installed and sees a GPU, else `cpu`."""
-    if not os.path.exists("/dev/nvidia0"):
+    if not (glob.glob("/dev/nvidia[0-9]*") or os.path.exists("/dev/dxg")):  # torch takes seconds to load
         return "cpu"
     with contextlib.suppress(ImportError):
         import torch

@@ -60,8 +60,9 @@ def precise(values: Floats, positive: Mask, groups: Groups, precision: float, si
     if not np.isfinite(found[0]):
         reached = _precisions(np.ones((1, len(scores))), hits, edges)[0]
         best = f"{reached.max():.3f}" if len(reached) else "none: all values are equal"
-        what = f"no bound reaches the precision {precision:.4g}; the best that one reaches is {best}"
-        raise ThresherError(what, mend="Ask for less, label more, or choose another column")
+        side, other = ("above", "below") if sign == ">" else ("below", "above")
+        what = f"no bound reaches the precision {precision:.4g}; the best with --drop {side} is {best}"
+        raise ThresherError(what, mend=f"Try --drop {other}, ask for less, or label more")
     right = np.cumsum(hits[::-1])[::-1]
     same = edges[(edges >= found[0]) & (right[edges] == right[int(found[0])])]
     first = int(same[-1])  # the same positives, fewer others

@@ -152,7 +152,9 @@ def _figures(figures: dict[str, Estimate], curve: list[stats.Bin], held: int, wa
         yield "  the bound drops none of the held-out records: label more, or ask for less"
     elif "precision" in figures and figures["precision"].value < wanted:
         yield f"  the held-out records do not reach the precision {wanted:g}: label more, or ask for less"
-    if "ROC-AUC" in figures and figures["ROC-AUC"].low <= 0.5:
+    if "ROC-AUC" in figures and figures["ROC-AUC"].high < 0.5:
+        yield "  the wrong way round: what is to be found lies on the other side (--drop above or below)"
+    elif "ROC-AUC" in figures and figures["ROC-AUC"].low <= 0.5:
         yield "  this may be chance: the interval of the ROC-AUC holds 0.5"
     if curve:
         head = ["  said", "is", "", "records"]

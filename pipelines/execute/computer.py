@@ -4,20 +4,22 @@ so that one is stacked and copied while the other is computed."""
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from thresher.operators.base import Failure, Values
-from thresher.operators.models.model import ModelMeasure, ready, spread
+from thresher.operators.models.model import ModelMeasure, ready, ready_places, spread
 from thresher.operators.models.resident import Resident, TooLarge, configure, resident
 from thresher.operators.values import to_array
 from thresher.pipelines.execute import kept_batch
 from thresher.pipelines.execute.batches import state_columns
 from thresher.pipelines.execute.task import PassTask
-from thresher.pipelines.execute.usage import leave_note
+from thresher.pipelines.execute.usage import has_note, leave_note
 from thresher.pipelines.store import fragments
 from thresher.schemas import Reason, ThresherError
 
@@ -31,6 +33,18 @@ class Rows(NamedTuple):
     offsets: list[int]
     prepared: list[Any]
 
+    def cut(self, count: int) -> "Rows":
+        """Take the first rows away."""
+        taken = Rows(self.offsets[:count], self.prepared[:count])
+        del self.offsets[:count], self.prepared[:count]
+        return taken
+
+
+@cache
+def _lanes() -> ThreadPoolExecutor:
+    """Of the process: each thread has a CUDA stream, and each stream memory of its own."""
+    return ThreadPoolExecutor(LANES)
+
 
 class Computer:
     """Computes the prepared slices of one part."""
@@ -38,31 +52,31 @@ class Computer:
     def __init__(self, task: PassTask) -> None:
         configure(task.device, task.batch, task.compile)
         self._task, self._operator = task, model_of(task)
-        self._settled = bool(task.batch or self._operator.batch)
+        self._folder = Path(task.folder)
+        self._settled = bool(self._operator.batch)
         self._held = Rows([], [])
-        self._lanes: ThreadPoolExecutor | None = None
         self._flight: deque[Future[pa.Table]] = deque()
-        self._stop: ThresherError | None = None
+        self._used, self._lock = False, Lock()
+        self._stop: BaseException | None = None
 
     def add(self, offsets: Sequence[int], prepared: Sequence[Any]) -> Iterator[pa.Table]:
         """Take a slice; the columns of what is done, as a fragment holds them, without rows for which the run
         must stop. Raises what stops it when called again: by then the others can be written."""
-        self._check()
+        if self._stop:
+            yield from self.rest()
         self._held.offsets.extend(offsets)
         self._held.prepared.extend(prepared)
-        inputs = ready(self._held.prepared)
-        if inputs and len(inputs) >= self._batch(inputs[0]):
-            yield from self._start()
+        places = ready_places(self._held.prepared)
+        if places and len(places) >= (batch := self._batch(self._held.prepared[places[0]])):
+            whole = len(places) // batch * batch
+            yield from self._start(self._held.cut(places[whole - 1] + 1))
 
     def rest(self) -> Iterator[pa.Table]:
         """What is left, and the end: leaves word of what the model did, for whoever drives the run.
         Raises what stops it."""
-        if self._held.offsets:
-            yield from self._start()
-        while self._flight:
-            yield self._flight.popleft().result()
-        if self._lanes is not None:
-            self._lanes.shutdown()
+        if self._held.offsets and not self._stop:
+            yield from self._start(self._held.cut(len(self._held.offsets)))
+        yield from self._landed(0)
         self._check()
         self._leave_note()
 
@@ -94,50 +108,75 @@ class Computer:
             self._leave_note()
             raise self._stop
 
-    def _leave_note(self) -> None:
-        leave_note(self._task.run, self._task.operators[0].fp, resident(self._operator))
+    def _worker(self) -> Resident:
+        """The resident; what it did in an earlier pass is forgotten."""
+        with self._lock:
+            worker = resident(self._operator)
+            if not self._used and not has_note(self._task.run, self._task.operators[0].fp):
+                worker.forget()
+            self._used = True
+            return worker
 
-    def _start(self) -> Iterator[pa.Table]:
-        """Compute what is held: at once on a CPU, which has no cores to spare; else in a lane."""
-        held, self._held = self._held, Rows([], [])
-        if resident(self._operator).device == "cpu":
-            yield self.compute(held)
+    def _leave_note(self) -> None:
+        if self._used:
+            worker = resident(self._operator)
+            if self._task.batch and worker.usage.records and not kept_batch.kept(self._folder, worker):
+                kept_batch.keep(self._folder, worker)
+            leave_note(self._task.run, self._task.operators[0].fp, resident(self._operator))
+
+    def _start(self, rows: Rows) -> Iterator[pa.Table]:
+        """Compute some rows: at once on a CPU, which has no cores to spare; else in a lane."""
+        if not ready_places(rows.prepared) or resident(self._operator).device == "cpu":
+            yield self.compute(rows)
             return
-        self._lanes = self._lanes or ThreadPoolExecutor(LANES)
-        self._flight.append(self._lanes.submit(self.compute, held))
-        while len(self._flight) > LANES:
-            yield self._flight.popleft().result()
+        self._flight.append(_lanes().submit(self.compute, rows))
+        yield from self._landed(LANES)
+
+    def _landed(self, most: int) -> Iterator[pa.Table]:
+        """What the lanes have done, until at most `most` are under way. An error waits for the others."""
+        while len(self._flight) > most:
+            done = self._flight.popleft()
+            if error := done.exception():
+                self._stop = self._stop or error
+            else:
+                yield done.result()
 
     def _batch(self, sample: Any) -> int:
         """The batch of this run, found with `sample` if it is not known; 1 if that one cannot be computed."""
         worker = resident(self._operator)
-        if not self._settled:
+        if self._settled or self._task.batch:
+            return worker.batch
+        found = kept_batch.kept(self._folder, worker)
+        if not found:
             try:
-                kept_batch.settle(Path(self._task.folder), worker, sample)
+                worker.batch = worker.batch or worker.search(sample)
             except Exception as error:
                 if isinstance(error, ThresherError) and not isinstance(error, TooLarge):
                     raise
                 return 1
-            self._settled = True
-        return worker.batch
+            found = kept_batch.keep(self._folder, worker)
+        worker.batch, self._settled = found, True
+        return found
 
     def _forward(self, prepared: list[Any]) -> Values:
         """The values of some rows; where the model raises, one record at a time: the culprit fails alone."""
-        worker, inputs = resident(self._operator), ready(prepared)
-        if inputs:
-            self._batch(inputs[0])
+        inputs = ready(prepared)
+        if not inputs:
+            return spread({column.name: [] for column in self._operator.writes()}, prepared)
+        worker = self._worker()
+        self._batch(inputs[0])
+        halvings = worker.usage.halvings
         try:
-            halvings = worker.usage.halvings
-            found = worker.run(inputs)
-            if worker.usage.halvings > halvings:
-                kept_batch.lower(Path(self._task.folder), worker)
-            return spread(found, prepared)
+            return spread(worker.run(inputs), prepared)
         except TooLarge:
             return self._one_by_one(worker, prepared)
         except ThresherError:
             raise
         except Exception:
             return self._one_by_one(worker, prepared)
+        finally:
+            if worker.usage.halvings > halvings:
+                kept_batch.lower(self._folder, worker)
 
     def _one_by_one(self, worker: Resident, prepared: list[Any]) -> Values:
         found: dict[str, list[Any]] = {column.name: [] for column in self._operator.writes()}
@@ -156,8 +195,8 @@ class Computer:
             else:
                 for name, values in found.items():
                     values.extend(row[name])
-        if too_large is not None and not worker.usage.records:
-            raise too_large
+        if too_large is not None and not worker.usage.records and not kept_batch.kept(self._folder, worker):
+            raise too_large  # nobody ever computed a record: it is not this one's fault
         return spread(found, prepared)
 
 

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import pyarrow as pa
+
 from thresher.pipelines.execute.computer import Computer
 from thresher.pipelines.execute.guarded import run_guarded
 from thresher.pipelines.execute.models import Preparer, slices
@@ -31,15 +33,21 @@ class DeviceWorker:
 
     def compute(self, offsets: list[int], prepared: list[Any]) -> int:
         """A slice of the part; its size in bytes."""
-        for table in self._computer.add(offsets, prepared):
-            self._writer.add(table)
+        self._write(self._computer.add(offsets, prepared))
         return sum(map(_bytes, prepared))
 
     def finish(self) -> tuple[int, float]:
         """Write what is left of the part; (rows, seconds)."""
-        for table in self._computer.rest():
-            self._writer.add(table)
+        self._write(self._computer.rest())
         return self._writer.close()
+
+    def _write(self, tables: Iterable[pa.Table]) -> None:
+        try:
+            for table in tables:
+                self._writer.add(table)
+        except BaseException:  # what was computed before is kept
+            self._writer.close()
+            raise
 
 
 def prepare(task: PassTask, offsets: list[int]) -> list[Any]:

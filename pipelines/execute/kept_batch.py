@@ -3,7 +3,6 @@
 bf16 values depend on the batch they were computed in. The first worker to find one settles it for all.
 """
 
-import contextlib
 import os
 import re
 from pathlib import Path
@@ -12,27 +11,32 @@ from thresher.operators.models.resident import Resident
 from thresher.pipelines.store.files import read_json, write_json
 
 
-def settle(folder: Path, worker: Resident, sample: object) -> None:
-    """Give `worker` the batch kept in a pass's folder for its device; if none is, find it with `sample`."""
+def kept(folder: Path, worker: Resident) -> int:
+    """The batch that a pass's folder holds for the worker's kind of device; 0 if none."""
+    return int((read_json(_file(folder, worker)) or {}).get("batch", 0))
+
+
+def keep(folder: Path, worker: Resident) -> int:
+    """Keep the worker's batch unless another was faster; the one that is kept."""
     file = _file(folder, worker)
-    if not file.exists():
-        _offer(file, worker.batch or worker.search(sample))
-    worker.batch = int(read_json(file)["batch"])
+    own = file.with_name(f"{file.name}.{os.uname().nodename}-{os.getpid()}")
+    write_json(own, {"batch": worker.batch})
+    try:
+        os.link(own, file)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        os.replace(own, file)
+    finally:
+        own.unlink(missing_ok=True)
+    return kept(folder, worker)
 
 
 def lower(folder: Path, worker: Resident) -> None:
     """Keep the batch of a worker whose memory ran out in a larger one."""
-    write_json(_file(folder, worker), {"batch": worker.batch})
+    if worker.batch < kept(folder, worker):
+        write_json(_file(folder, worker), {"batch": worker.batch})
 
 
 def _file(folder: Path, worker: Resident) -> Path:
     return folder / f"batch-{re.sub('[^a-z0-9]+', '-', worker.device_name.lower())}.json"
-
-
-def _offer(file: Path, batch: int) -> None:
-    """Write the file unless another worker was faster."""
-    own = file.with_name(f"{file.name}.{os.uname().nodename}-{os.getpid()}")
-    write_json(own, {"batch": batch})
-    with contextlib.suppress(FileExistsError):
-        os.link(own, file)
-    own.unlink()

@@ -17,8 +17,16 @@ def leave_note(run: str, fp: str, worker: Resident) -> None:
     """Write what the resident of this process did so far for the operator with fingerprint `fp`."""
     known: dict[str, Any] = {"device": worker.device, "name": worker.device_name, "batch": worker.batch}
     known["spent"] = worker.spent
-    file = Path(run) / "log" / "models" / f"{fp}-{os.uname().nodename}-{os.getpid()}.json"
-    write_bytes(file, json.dumps(known | asdict(worker.usage)).encode())
+    write_bytes(_note(run, fp), json.dumps(known | asdict(worker.usage)).encode())
+
+
+def has_note(run: str, fp: str) -> bool:
+    """Whether this process has left one in the pass that is under way."""
+    return _note(run, fp).exists()
+
+
+def _note(run: str, fp: str) -> Path:
+    return Path(run) / "log" / "models" / f"{fp}-{os.uname().nodename}-{os.getpid()}.json"
 
 
 def forget_notes(run: Path, fp: str) -> None:

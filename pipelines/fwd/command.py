@@ -19,6 +19,7 @@ from thresher.pipelines.store.files import write_json
 from thresher.pipelines.view import RunView
 from thresher.schemas import UsageError
 
+BY = "source"
 CAMERAS = "camera_exif and aigc_tier is null"
 _STEPS = dict.fromkeys(MATCHED, "quality") | dict.fromkeys(("camera_exif", "aigc_tier"), "aigc")
 MEANING = (
@@ -55,7 +56,8 @@ def fwd(view: RunView, table: str | None, by: str, reference: str, most: int) ->
         "sources": ranked(sources),
         "meaning": MEANING,
     }
-    write_json(view.folder / "fwd" / f"{table}.json", result)
+    if (by, reference) == (BY, CAMERAS):  # the report shows this one; others are looked at in passing
+        write_json(view.folder / "fwd" / f"{table}.json", result)
     return result | {"table": table}
 
 

@@ -109,3 +109,12 @@ def test_a_slope_stands_out_above_the_split_half_null():
     null = of.fwd(first, second).mean()
     same, other = (of.fwd(first, x).mean() - null for x in (third, moments(clouds(of.LEAST, 3, -1.1))))
     assert abs(same) < 0.1 * null and other > 0.5 * null
+
+
+def test_a_flat_reference_gives_no_boundless_numbers():
+    """Its packets have no energy but the rounding of sums, 1e-32."""
+    rng = np.random.default_rng(0)
+    flat = [np.full((1, 64, 64, 3), 128, np.uint8)] * of.LEAST
+    noise = [rng.integers(126, 131, (1, 64, 64, 3), np.uint8) for _ in range(of.LEAST)]
+    found = of.fwd(of.Moments.of(flat), of.Moments.of(noise))
+    assert np.isfinite(found).all() and 1 < found[-1] < 1000

@@ -18,8 +18,8 @@ import pytest
 from thresher.operators.base import Failure
 from thresher.operators.models.embed import Embed, ModelParams
 from thresher.operators.models.model import ModelMeasure, spread
-from thresher.operators.models.resident import Resident
-from thresher.pipelines.execute.kept_batch import lower, settle
+from thresher.operators.models.resident import Resident, TooLarge
+from thresher.pipelines.execute.kept_batch import keep, kept, lower
 from thresher.schemas import Column, Reason
 from thresher.schemas.errors import ThresherError
 
@@ -123,16 +123,45 @@ def test_the_search_stops_where_memory_ends():
     assert worker.batch <= 32
 
 
-def test_the_batch_that_was_found_stays(tmp_path):
+def test_the_batch_that_was_found_stays(tmp_path, monkeypatch):
     """The next worker takes what the first one found, and what was left of it when memory ran out."""
-    first, second = Resident(Doubler(limit=37), "cpu"), Resident(Doubler(), "cpu", batch=512)
-    settle(tmp_path, first, 1)
-    settle(tmp_path, second, 1)
-    assert 1 <= first.batch == second.batch <= 32
+    first, second = Resident(Doubler(), "cpu", batch=32), Resident(Doubler(), "cpu", batch=512)
+    assert kept(tmp_path, first) == 0
+    assert keep(tmp_path, first) == keep(tmp_path, second) == kept(tmp_path, second) == 32
     first.batch = 3
     lower(tmp_path, first)
-    settle(tmp_path, second, 1)
-    assert second.batch == 3
+    lower(tmp_path, second)
+    assert kept(tmp_path, second) == 3
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError("no hard links here")))
+    assert keep(tmp_path / "elsewhere", second) == 512
+    assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["batch-cpu.json"]
+
+
+def test_a_record_that_fits_nowhere_leaves_the_batch_as_it_was():
+    class Poisoned(Doubler):
+        def forward(self, model, inputs):
+            if 5 in inputs:
+                raise MemoryError("out of memory")
+            return super().forward(model, inputs)
+
+    worker = Resident(Poisoned(), "cpu", batch=8)
+    with pytest.raises(TooLarge):
+        worker.run([5])
+    assert worker.batch == 8 and worker.run([6])["twice"] == [12.0]
+
+
+def test_threads_start_a_model_once(clip, torch, monkeypatch):
+    """Counting switches torch for the whole process: two at once left it switched."""
+    from torch.backends import mha
+
+    embed = Embed(ModelParams(backend="clip", model=str(clip[0]), weights=str(clip[1])))
+    inputs = list(np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8))
+    for _ in range(5):
+        worker = Resident(embed, "cpu", batch=4)
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(lambda _, worker=worker: worker.run(inputs), range(2)))
+        assert worker.usage.flops > 1e6 and mha.get_fastpath_enabled()
+        assert torch.backends.cuda.flash_sdp_enabled()
 
 
 def test_operations_are_counted(clip, torch):
@@ -150,7 +179,9 @@ def test_operations_are_counted(clip, torch):
 def test_a_compiled_model_gives_the_same(clip, torch):
     embed = Embed(ModelParams(backend="clip", model=str(clip[0]), weights=str(clip[1])))
     inputs = list(np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8))
-    plain, compiled = (np.stack(Resident(embed, "cpu", 4, c).run(inputs)["clip"]) for c in (False, True))
+    workers = [Resident(embed, "cpu", 4, compiled) for compiled in (False, True)]
+    plain, compiled = (np.stack(worker.run(inputs)["clip"]) for worker in workers)
+    assert [w._model.visual._compiled_call_impl is not None for w in workers] == [False, True]
     assert np.abs(plain - compiled).max() < embed.writes()[0].quantum / 2
 
 
@@ -160,7 +191,7 @@ def test_a_real_memory_limit(limit_mb, torch):
     script = f"""
     import resource
     from tests.models.test_resident import Doubler
-    from thresher.operators.models.resident import Resident
+    from thresher.operators.models.resident import Resident, TooLarge
     from thresher.operators.models.torch_setup import setup_torch
     torch = setup_torch()
 
