@@ -13,6 +13,7 @@ Must reach: 0.85 of the bare loop on a CPU; on a GPU 0.9 of it in bf16, with the
 
 import itertools
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,8 +25,9 @@ from common import arguments, machine, make_pool, print_table, thresher
 from thresher.operators.models.aesthetic import WIDTHS
 from thresher.operators.models.embed import Embed, ModelParams
 from thresher.operators.models.head import HeadFile, Origin
+from thresher.operators.models.pictures import CLIP_MEAN, CLIP_STD
 from thresher.operators.models.resident import Resident
-from thresher.operators.models.torch_setup import setup_torch
+from thresher.operators.models.torch_setup import levels, setup_torch
 
 MODEL = "ViT-L-14"
 RECIPE = """
@@ -60,7 +62,10 @@ def main() -> None:
         (folder / "photos.yaml").write_text(RECIPE.replace("EMBED", json.dumps(params)))
         for title, arguments_ in (("thresher --local", ["--local"]), ("thresher on Ray", [])):
             rows.append(run(folder, title, arguments_, rows[0][1]))
+    gpu = options.device != "cpu"
     print_table(("", "images/s", "batch", "of bare", "device idle", "TFLOP/s", "whole run s"), rows)
+    if misses := missed(rows, gpu):
+        sys.exit("missed: " + "; ".join(misses))
 
 
 def make_models(folder: Path) -> Embed:
@@ -92,15 +97,36 @@ def make_models(folder: Path) -> Embed:
     return embed
 
 
+def missed(rows: list[list[Any]], gpu: bool) -> list[str]:
+    """Targets that the runs did not reach; one process alone cannot decode for a GPU."""
+    found = []
+    for title, rate, _, share, idle, *_ in rows[2 if gpu else 1 :]:
+        if share < (0.9 if gpu else 0.85):
+            found.append(f"{title}: {share:.2f} of the bare loop")
+        if gpu and idle >= 0.1:
+            found.append(f"{title}: device idle {idle:.0%}")
+        if gpu and rate < 112:
+            found.append(f"{title}: {rate:.0f} images/s, the gate of NeMo Curator is 112 for each GPU")
+    return found
+
+
 def bare(embed: Embed, device: str, count: int) -> list[Any]:
-    """The image tower alone, over squares in memory."""
+    """The image tower alone, over squares that are on the device."""
     worker = Resident(embed, device)
     size = embed._encoder.square.size
     squares = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
     worker.run(list(squares[: count // 4]))  # finds the batch, warms up
-    model, started = worker._model, time.perf_counter()
-    for start in range(0, count, worker.batch):
-        embed._encoder.images(model, squares[start : start + worker.batch])
+    torch, model = setup_torch(), worker._model
+    tensors = [torch.from_numpy(squares[i : i + worker.batch]) for i in range(0, count, worker.batch)]
+    started = time.perf_counter()
+    with torch.inference_mode():
+        tensors = [tensor.to(device) for tensor in tensors]
+        if device != "cpu":
+            torch.cuda.synchronize()
+            started = time.perf_counter()
+        for tensor in tensors:
+            found = model.encode_image(levels(model, tensor, CLIP_MEAN, CLIP_STD))
+        found.float().cpu()
     rate = count / (time.perf_counter() - started)
     return ["bare loop", rate, worker.batch, 1.0, "", worker.usage.flops * rate / 1e12, ""]
 

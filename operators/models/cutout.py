@@ -13,6 +13,8 @@ MARGIN = 0.1
 """GrabCut starts with this share of each side outside."""
 LONGEST = 256
 """px; for GrabCut a longer side is shrunk to this."""
+SPECK = 0.005
+"""Share of the picture below which GrabCut's foreground is no thing."""
 _ROUNDS = 5
 
 
@@ -25,13 +27,13 @@ class Cutout(NamedTuple):
 
 
 def cutout(decoded: Pixels) -> Cutout | None:
-    """Of uint8 (h, w, 3 or 4); None where nothing is opaque, or GrabCut finds no foreground."""
+    """Of uint8 (h, w, 3 or 4); None where nothing is opaque, or GrabCut finds no more than a speck."""
     if decoded.shape[2] == 4:
         opaque = decoded[..., 3] >= OPAQUE
         if not opaque.all():
             return Cutout("opaque", opaque) if opaque.any() else None
     mask = grabcut(np.ascontiguousarray(decoded[..., :3]))
-    return Cutout("centre", mask) if mask.any() else None
+    return Cutout("centre", mask) if mask.mean() >= SPECK else None
 
 
 def box_of(mask: Mask) -> list[float]:

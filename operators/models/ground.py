@@ -89,6 +89,7 @@ class Ground(ModelMeasure):
 
     params_model = GroundParams
     views: tuple[View, ...] = (DECODED,)
+    version = 2
     batch = 1
     source = "Grounding DINO (arXiv 2303.05499), OWLv2 (2306.09683), SAM 2 (2408.00714); GrabCut of OpenCV"
     cost = "cutout 0.5 s for each image without transparency"

@@ -17,7 +17,8 @@ from thresher.schemas import Column
 class LangId(ModelMeasure):
     """Language of the text beside a picture; null without text.
 
-    Short texts are often mistaken: read `lang_p`.
+    Texts of a few words are often mistaken, English ones for Pidgin too: let a bound on `lang_p` go before
+    any on `lang`, or take texts of ten words and more.
     """
 
     device = "cpu"

@@ -36,7 +36,8 @@ class NoReference(Measure):
     """Classical no-reference quality from 0 to 1: the geometric mean of detail, noise, JPEG blocks, contrast
     and exposure, each on a scale from spoilt to good.
 
-    It sees how a picture was taken and stored, not whether it is beautiful; nothing is learned.
+    It sees how a picture was taken and stored, not whether it is beautiful; nothing is learned. One property
+    that is spoilt alone gives about 0.4 to 0.7: let `thresher calibrate` find the bound.
     """
 
     reads = ("focus", "noise", "blockiness", "dynamic_range", "clip_low", "clip_high")

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ MOST_GALLERIES = 40
 """Reasons with a gallery, for dropped and for failed; the step table names the others."""
 MOST_PROBLEMS = 50
 LONGEST_FACT = 600
+MOST_ROWS = 100
 MEANINGS = {str(reason): text for reason, text in (DROPPED | FAILED).items()}
 
 
@@ -99,7 +101,9 @@ class TablePage:
         """Reasons that have no gallery because the page is full."""
         self.duplicates = self._duplicates()
         self.fwd = view.fwd(table)
-        self.facts = {label: flat for label, found in view.facts(table).items() if (flat := _flat(found))}
+        facts = view.facts(table)
+        self.facts = {label: flat for label, found in facts.items() if (flat := _flat(found))}
+        self.fact_tables = [t for label, found in facts.items() for t in _tables(label, found)]
         problems = view.problems(table)
         self.problems, self.problems_total = problems[:MOST_PROBLEMS], len(problems)
         self._illustrate(view, budget)
@@ -176,6 +180,40 @@ class TablePage:
         opener.close()
 
 
+class FactTable(NamedTuple):
+    """Rows that a step counted, such as the sources of `balance.sources`."""
+
+    title: str
+    names: list[str]
+    rows: list[list[str]]
+    more: int
+    """Rows that are left out."""
+
+
+def _is_table(value: Any) -> bool:
+    """Whether it is a list of rows of plain values."""
+    rows = value if isinstance(value, list) else []
+    return bool(rows) and all(isinstance(row, dict) and not _nested(row) for row in rows)
+
+
+def _nested(row: dict[str, Any]) -> bool:
+    return any(isinstance(value, dict | list) for value in row.values())
+
+
+def _tables(label: str, found: dict[str, Any]) -> Iterator[FactTable]:
+    for name, rows in found.items():
+        if _is_table(rows) and name != "bounds":
+            names = list(rows[0])
+            cells = [[_cell(row.get(n)) for n in names] for row in rows[:MOST_ROWS]]
+            yield FactTable(f"{label}: {name}", names, cells, max(0, len(rows) - MOST_ROWS))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, int | float) else str("" if value is None else value)
+
+
 def _flat(found: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """What a step found out, as names and short texts; the bounds stand in the charts."""
     flat: list[tuple[str, str]] = []
@@ -185,7 +223,7 @@ def _flat(found: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             flat += _flat(value, f"{title}: ")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             flat.append((title, number(value)))
-        elif value not in ([], "", None) and name != "bounds":
+        elif value not in ([], "", None) and name != "bounds" and not _is_table(value):
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             flat.append((title, text if len(text) <= LONGEST_FACT else text[:LONGEST_FACT] + " …"))
     return flat

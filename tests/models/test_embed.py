@@ -106,15 +106,19 @@ def _columns(run: Path) -> dict[str, list]:
 
 
 def test_values_do_not_depend_on_parts_or_on_ray(cli, pool, clip, recipe):
-    """One batch size, fixed by a profile: every batch is filled up to it."""
-    (cli.cwd / "batch.yaml").write_text("batch: 8\n")
+    """One batch size, fixed by a profile: every batch is filled up to it. 1,060 records, 12 broken."""
+    for path in sorted(pool.glob("*.jpg"))[:96]:
+        for copy in range(10):
+            (pool / f"{path.stem}-{copy}.jpg").write_bytes(path.read_bytes() + bytes([copy]))
+    (cli.cwd / "batch.yaml").write_text("batch: 48\n")
     found = []
     for part, options in ((7, ["--local"]), (100, ["--local"]), (1000, ["--local"]), (1000, [])):
         path = recipe(text=_recipe(clip, part), name=f"r{len(found)}.yaml")
         run = f"run{len(found)}"
         cli.run(path, "--run", run, "--profile", "./batch.yaml", *options)
         found.append(_columns(cli.cwd / run))
-    assert len(found[0]) == 100 and sum(v[0] is not None for v in found[0].values()) == 98
+    assert len(found[0]) == 1060
+    assert sum(v[0] is None for v in found[0].values()) == 12, "empty.jpg, its copies, text.jpg"
     assert all(other == found[0] for other in found[1:])
 
 

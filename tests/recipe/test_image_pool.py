@@ -1,10 +1,17 @@
 """The recipe for a pool of photographs: it runs as it stands, and its learned part is a valid one."""
 
+import itertools
+import json
 import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from thresher.operators.models.aesthetic import WIDTHS
+from thresher.operators.models.embed import Embed, ModelParams
+from thresher.operators.models.head import HeadFile, Origin
+from thresher.operators.models.torch_setup import setup_torch
 
 RECIPE = Path(__file__).parents[2] / "configs" / "image_pool.yaml"
 
@@ -42,10 +49,29 @@ def test_its_learned_part_is_valid(cli, images, tmp_path):
     uncommented = re.sub(r"^      # ", "      ", learned.partition("\n")[2], flags=re.M)
     assert uncommented.count("- ") >= 4
     (tmp_path / "pool.yaml").write_text(f"{head}{uncommented}    export:{export}")
-    for name in re.findall(r"\./(weights/[^ }]+)", uncommented):
-        file = tmp_path / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_bytes(b"here")
+    _weights(tmp_path, uncommented)
     cli("plan", "pool.yaml")
-    for step in ("ocr", "embed", "aesthetic", "learned"):
+    for step in ("ocr", "watermark", "faces", "embed", "aesthetic", "nsfw", "head", "clarity", "learned"):
         assert step in cli.out
+
+
+def _weights(folder: Path, recipe: str) -> None:
+    """Files that a plan takes for weights: of the right form, and small."""
+    torch = setup_torch()
+    from safetensors.torch import save_file
+
+    clip, nsfw = folder / "weights/clip-l14.safetensors", folder / "weights/nsfw-vit"
+    nsfw.mkdir(parents=True)
+    for file in (clip, nsfw / "model.safetensors"):
+        save_file({"x": torch.zeros(1)}, file)
+    labels = {"0": "normal", "1": "nsfw"}
+    (nsfw / "config.json").write_text(json.dumps({"model_type": "vit", "id2label": labels}))
+    (nsfw / "preprocessor_config.json").write_text("{}")
+    layers = [torch.nn.Linear(a, b) for a, b in itertools.pairwise((768, *WIDTHS))]
+    pth = re.search(r"\./(weights/\S+\.pth)", recipe)[1]
+    torch.save(torch.nn.Sequential(*layers).state_dict(), folder / pth)
+    embed = Embed(ModelParams(backend="clip", model="ViT-L-14-quickgelu", weights=str(clip))).writes()[0]
+    origin = Origin(column="clip", backend=embed.backend, revision=embed.revision)
+    fitted = dict(name="generated", kind="logistic", positive="yes", on=[origin], weights=[0.0] * 768)
+    head = HeadFile(**fitted, bias=0, bound=None, labels={}, metrics={})
+    (folder / "generated.head.json").write_text(head.model_dump_json())

@@ -106,7 +106,9 @@ class FakeView:
         return self.pools[table].bounds
 
     def facts(self, table: str) -> dict[str, dict[str, Any]]:
-        return {"technical": {"quantile(noise, 0.99)": 7.25, "nulls_seen": {"noise": 2}}, "dedupe.exact": {}}
+        counted = [{"source": name, "n": 200, "share": 0.3, "dropped": name < "b"} for name in ("<a>", "b")]
+        noise = {"quantile(noise, 0.99)": 7.25, "nulls_seen": {"noise": 2}}
+        return {"technical": noise, "dedupe.exact": {}, "balance.sources": {"sources": counted}}
 
     def columns(self, table: str) -> Mapping[str, Column]:
         return {c.name: c for c in self.pools[table].columns}

@@ -74,6 +74,16 @@ def test_sources_as_sets(browser, page):
     assert "Of sets." in lead and "The run has changed since" in lead
 
 
+def test_rows_that_a_step_counted_are_a_table(browser, page):
+    driver = browser(1280)
+    driver.get(page.as_uri())
+    script = "return [...arguments[0].querySelectorAll('tr')].map(r => [...r.cells].map(c => c.textContent))"
+    title = driver.find_element(By.XPATH, "//h3[normalize-space()='balance.sources: sources']")
+    rows = driver.execute_script(script, title.find_element(By.XPATH, "following-sibling::div[1]"))
+    assert rows[0] == ["source", "n", "share", "dropped"]
+    assert rows[1:] == [["<a>", "200", "0.3", "yes"], ["b", "200", "0.3", "no"]]
+
+
 def test_picture_opens_with_keys_and_goes_through_its_gallery(browser, page):
     driver = load(browser, page, 1280)
     pictures = driver.find_elements(By.CSS_SELECTOR, "#t0-kept img")
