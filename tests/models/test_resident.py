@@ -19,6 +19,7 @@ from thresher.operators.base import Failure
 from thresher.operators.models.embed import Embed, ModelParams
 from thresher.operators.models.model import ModelMeasure, spread
 from thresher.operators.models.resident import Resident, TooLarge
+from thresher.operators.registry import get, names
 from thresher.pipelines.execute.kept_batch import keep, kept, lower
 from thresher.schemas import Column, Reason
 from thresher.schemas.errors import ThresherError
@@ -192,6 +193,7 @@ def test_a_real_memory_limit(limit_mb, torch):
     import resource
     from tests.models.test_resident import Doubler
     from thresher.operators.models.resident import Resident, TooLarge
+from thresher.operators.registry import get, names
     from thresher.operators.models.torch_setup import setup_torch
     torch = setup_torch()
 
@@ -224,23 +226,23 @@ def test_values_that_are_no_numbers_fail_their_rows_alone():
     assert array.to_pylist() == [[0.5, 0.25], None, None, None] and sorted(failures) == [1, 3]
 
 
+ENGINES = re.compile(
+    r"^\s*(?:import|from) (?:torch|torchvision|open_clip|transformers|timm|onnxruntime|rapidocr|py3langid"
+    r"|safetensors|tensorflow|jax|tflite_runtime|vllm|ultralytics|joblib)\b|cv2\.(?:dnn|CascadeClassifier)\b",
+    re.M,
+)
+
+
 def test_weights_are_loaded_in_one_place_alone():
-    """No operator reads weights but through `ModelMeasure.load`, which the runtime calls."""
-    outside = []
-    for path in (ROOT / "operators").rglob("*.py"):
-        text = path.read_text()
-        inside = path.parent.name == "models"
-        if not inside and re.search(
-            r"^\s*(import|from) (torch|open_clip|transformers|timm|onnxruntime|rapidocr)", text, re.M
-        ):
-            outside.append(path)
-        if (
-            path.name != "resident.py"
-            and re.search(r"\.load\(device", text)
-            and "def load(self, device" not in text
-        ):
-            outside.append(path)
-    assert not outside
+    """Engines are known to operators/models alone, each Measure of there runs through the runtime, and
+    nothing but the runtime asks for its model."""
+    files = [path for room in ("operators", "pipelines") for path in (ROOT / room).rglob("*.py")]
+    outside = [p for p in files if p.parent.parent.name != "models" and p.parent.name != "models"]
+    assert not [path for path in outside if ENGINES.search(path.read_text())]
+    callers = [p for p in files if re.search(r"(?<!def )\bload\((self\._)?device", p.read_text())]
+    assert {p.name for p in callers if "def load(self, device" not in p.read_text()} == {"resident.py"}
+    learned = [get(name) for name in names() if ".operators.models." in get(name).__module__]
+    assert len(learned) >= 12 and all(issubclass(cls, ModelMeasure) for cls in learned)
 
 
 def test_deciding_needs_no_torch():
