@@ -192,8 +192,7 @@ def test_a_real_memory_limit(limit_mb, torch):
     script = f"""
     import resource
     from tests.models.test_resident import Doubler
-    from thresher.operators.models.resident import Resident, TooLarge
-from thresher.operators.registry import get, names
+    from thresher.operators.models.resident import Resident
     from thresher.operators.models.torch_setup import setup_torch
     torch = setup_torch()
 
