@@ -1,13 +1,17 @@
-"""One POST to an OpenAI-compatible server: bounded in time and size, and no word of the key in any error."""
+"""One POST to an OpenAI-compatible server: bounded in time and size, and no word of the key in any error.
+
+A timer ends it after `timeout_s`, however slowly it is taken, or its answer comes. Only looking the server's
+name up and reaching it have limits of their own: the system's, and `CONNECT_S` for each address.
+"""
 
 import json
-import time
 import urllib.request
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import urllib3
 
+from thresher.operators.models.chat.deadline import Deadline, heed_deadlines
 from thresher.schemas.errors import ThresherError
 
 MOST_BYTES = 1 << 20
@@ -45,24 +49,29 @@ class Wire:
 
     def post(self, payload: dict[str, Any]) -> Answer:
         """Raises NoAnswer. Follows no redirection, which could carry the key elsewhere."""
-        deadline = time.monotonic() + self._timeout_s
         limits = urllib3.Timeout(connect=min(CONNECT_S, self._timeout_s), read=self._timeout_s)
-        try:
-            response = self._pool.request(
-                "POST",
-                self._url,
-                body=json.dumps(payload).encode(),
-                headers=self._headers,
-                timeout=limits,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
-            body = _read(response, deadline)
-        except (urllib3.exceptions.TimeoutError, TimeoutError):
-            raise NoAnswer(f"no answer within {self._timeout_s:g} s") from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise NoAnswer(clean(str(error))) from None
+        late = f"no answer within {self._timeout_s:g} s"
+        with Deadline(self._timeout_s) as deadline:
+            try:
+                response = self._pool.request(
+                    "POST",
+                    self._url,
+                    body=json.dumps(payload).encode(),
+                    headers=self._headers,
+                    timeout=limits,
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                )
+                body = _read(response)
+            except Exception as error:
+                if deadline.over or isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
+                    raise NoAnswer(late) from None
+                if isinstance(error, urllib3.exceptions.HTTPError | OSError):
+                    raise NoAnswer(clean(str(error))) from None
+                raise
+        if deadline.over:  # what was shut may look like an end
+            raise NoAnswer(late)
         told = (body or b"").decode("utf-8", "replace")
         told = clean(told.replace(self._key, "***") if self._key else told)
         return Answer(response.status, body, told, _retry_after(response))
@@ -74,16 +83,13 @@ def clean(text: str) -> str:
     return text if len(text) <= _TOLD else text[:_TOLD] + "..."
 
 
-def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes | None:
+def _read(response: urllib3.BaseHTTPResponse) -> bytes | None:
     """The body; None if it is longer than allowed. A connection that was not read to its end is closed."""
     held = bytearray()
     while chunk := response.read1(1 << 16):
         held += chunk
-        late = time.monotonic() > deadline
-        if late or len(held) > MOST_BYTES:
+        if len(held) > MOST_BYTES:
             response.close()
-            if late:
-                raise TimeoutError
             return None
     response.release_conn()
     return bytes(held)
@@ -92,8 +98,8 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes | None:
 def _retry_after(response: urllib3.BaseHTTPResponse) -> float:
     """Seconds that the server asks to be left alone; 0 if it says nothing that can be read."""
     try:
-        return urllib3.Retry().get_retry_after(response) or 0.0
-    except urllib3.exceptions.InvalidHeader:
+        return float(urllib3.Retry().get_retry_after(response) or 0)
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
         return 0.0
 
 
@@ -102,9 +108,9 @@ def _pool(endpoint: str, connections: int) -> urllib3.PoolManager:
     address = urlsplit(endpoint)
     proxy = urllib.request.getproxies().get(address.scheme)
     if proxy is None or urllib.request.proxy_bypass(address.hostname or ""):
-        return urllib3.PoolManager(maxsize=connections)
+        return heed_deadlines(urllib3.PoolManager(maxsize=connections))
     try:
-        return urllib3.ProxyManager(proxy, maxsize=connections)
+        return heed_deadlines(urllib3.ProxyManager(proxy, maxsize=connections))
     except (ValueError, urllib3.exceptions.HTTPError) as error:
         what = "the proxy of the environment is no http:// or https:// address"
         raise ThresherError(what, f"{address.scheme}_proxy", "Mend or unset that variable") from error

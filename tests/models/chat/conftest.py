@@ -84,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.send(429, b"{}", {"Retry-After": "1"})
             case "429 for an hour":
                 self.send(429, b"{}", {"Retry-After": "3600"})
-            case "500" | "503" | "404" | "400":
+            case _ if fault.isdigit() and fault not in ("429", "401", "302"):
                 self.send(int(fault), json.dumps({"error": {"message": f"fault {fault}"}}).encode())
             case "401":
                 told = f"wrong key: {self.headers['Authorization']}"
@@ -105,6 +105,12 @@ class Handler(BaseHTTPRequestHandler):
                 for _ in range(30):
                     self.wfile.write(b" ")
                     self.wfile.flush()
+                    time.sleep(0.1)
+            case "dripping headers" | "dripping close" | "dripping chunks":
+                begun = {"headers": "", "close": "\r\n", "chunks": "Transfer-Encoding: chunked\r\n\r\n"}
+                self.wfile.write(f"HTTP/1.1 200 OK\r\n{begun[fault.split()[1]]}".encode())
+                for letter in "X-Slow-1" * 4:
+                    self.wfile.write(letter.encode())
                     time.sleep(0.1)
             case "reset":
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
