@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -57,6 +58,13 @@ def jpeg(rgb: Pixels) -> bytes:
         height, width = (max(1, round(side * scale)) for side in rgb.shape[:2])
         rgb = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality=QUALITY, colorsubsampling="444"))
+
+
+@cache
+def probe(shown: bool) -> Message:
+    """What any model can answer; with a grey picture, where the others are `shown` one."""
+    said = "Answer with the word yes, or fill in the form with anything."
+    return Message("user", (jpeg(np.full((512, 512, 3), 128, np.uint8)), said) if shown else (said,))
 
 
 def payload(

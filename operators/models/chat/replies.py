@@ -1,4 +1,4 @@
-"""What an answer is: a completion with one object in it, trouble that may pass, or a fault."""
+"""What an answer is: a completion with one object in it, trouble that may pass, or a no."""
 
 import json
 from typing import Any, NamedTuple
@@ -40,8 +40,15 @@ class Trouble(NamedTuple):
     wait_s: float = 0.0
 
 
-def outcome(answer: Answer) -> Reply | Failure | Trouble | None:
-    """What an answer is; None for a fault that every record would meet."""
+class Unfit(NamedTuple):
+    """A request that the server does not take, be it for its record or for what all have in common."""
+
+    status: int
+    message: str
+
+
+def outcome(answer: Answer) -> Reply | Failure | Trouble | Unfit:
+    """What an answer is."""
     if answer.status == 429:
         asks = f", and asks to wait {answer.retry_after_s:g} s" if answer.retry_after_s else ""
         message = f"the server limits the rate (HTTP 429{asks})"
@@ -51,7 +58,7 @@ def outcome(answer: Answer) -> Reply | Failure | Trouble | None:
     if _filtered(answer):
         return Failure(Reason.FILTERED, f"the server's filter: {words(answer)}")
     if answer.status != 200:
-        return None
+        return Unfit(answer.status, words(answer))
     if answer.body is None:
         return Reply("", OVERSIZE)
     return _completion(answer.body) or Trouble(Reason.ENDPOINT_TIMEOUT, f"no completion: {words(answer)}")
@@ -66,15 +73,21 @@ def _completion(body: bytes) -> Reply | None:
     """None where `body` is no chat completion."""
     try:
         data = json.loads(body)
-        choice, used = data["choices"][0], data.get("usage") or {}
+        choice = data["choices"][0]
         message = choice["message"]
         said = message.get("content") or ""
         if isinstance(said, list):
             said = "".join(str(part.get("text") or "") for part in said)
-        spent = (int(used.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion"))
+        spent = (_tokens(data.get("usage"), f"{kind}_tokens") for kind in ("prompt", "completion"))
         return Reply(str(said), str(choice.get("finish_reason")), bool(message.get("refusal")), *spent)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return None
+
+
+def _tokens(usage: Any, name: str) -> int:
+    """0 where the server gives no sensible count: the reply is none the worse."""
+    count = usage.get(name) if isinstance(usage, dict) else None
+    return count if isinstance(count, int) and 0 <= count < 1 << 40 else 0
 
 
 def _filtered(answer: Answer) -> bool:

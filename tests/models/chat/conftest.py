@@ -17,12 +17,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from thresher.operators.models.chat.messages import probe
+
 GOOD = {"sharpness": "excellent", "noise": "good", "dynamic_range": "fair"}
 
 
 class Server(ThreadingHTTPServer):
-    """`faults`: level of a picture of one colour (see `plain`) -> what to do, one for each time that it is
-    asked; the last one stays. What is not listed is answered well."""
+    """`faults`: level of a picture of one colour (see `plain`), or -1 for the probe and what has no picture
+    -> what to do, one for each time that it is asked; the last one stays. What is not listed is answered
+    well. `blind`: what becomes of every picture; `not_known`: a field at which a request is not taken."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -36,6 +39,7 @@ class Server(ThreadingHTTPServer):
         self.times: list[float] = []
         self.answered: Counter[int] = Counter()
         self.down = False
+        self.blind = self.not_known = ""
         self.dies_after: int | None = None
         self.slow_s = 0.0
         self.lock = threading.Lock()
@@ -58,7 +62,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         picture = _picture(body)
-        server, level = self.server, _level(picture) if picture else -1
+        probed = body["messages"] in ([probe(False).wire()], [probe(True).wire()])
+        server, level = self.server, _level(picture) if picture and not probed else -1
         turn = server.asked[level]
         server.asked[level] += 1
         server.bodies.append(body)
@@ -66,6 +71,10 @@ class Handler(BaseHTTPRequestHandler):
         server.times.append(time.monotonic())
         faults = server.faults.get(level, ["ok"])
         fault = faults[min(turn, len(faults) - 1)]
+        if picture and server.blind:
+            fault = server.blind
+        if server.not_known in body:
+            fault = "400"
         with server.lock:
             dead = server.dies_after is not None and server.answered.total() >= server.dies_after
             if dead or server.down:
@@ -86,6 +95,17 @@ class Handler(BaseHTTPRequestHandler):
                 self.send(429, b"{}", {"Retry-After": "3600"})
             case _ if fault.isdigit() and fault not in ("429", "401", "302"):
                 self.send(int(fault), json.dumps({"error": {"message": f"fault {fault}"}}).encode())
+            case "long 413":
+                self.send(413, b"too\x1b[31m large " * 5000)
+            case "mad usage":
+                used = '"usage": {"prompt_tokens": 1e999, "completion_tokens": -3}'
+                self.send(
+                    200,
+                    b'{"choices": [{"message": {"content": %s}}], %s}'
+                    % (json.dumps(good).encode(), used.encode()),
+                )
+            case "long key":
+                self.say(json.dumps(GOOD | {"k\n" * 250_000: 1}))
             case "401":
                 told = f"wrong key: {self.headers['Authorization']}"
                 self.send(401, json.dumps({"error": {"message": told}}).encode())

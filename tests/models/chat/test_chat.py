@@ -12,6 +12,7 @@ from PIL import Image
 
 from thresher.operators.base import Failure
 from thresher.operators.models.chat import endpoint as chat
+from thresher.operators.models.chat import patience
 from thresher.operators.models.chat.messages import Message, jpeg, prompt
 from thresher.operators.models.chat.params import ChatParams
 from thresher.operators.models.clarity import Marks
@@ -24,7 +25,7 @@ TOKENS = 100
 @pytest.fixture
 def ask(server, plain, monkeypatch):
     """`ask(fault, ...)`: what becomes of one picture for which the server has these faults."""
-    monkeypatch.setattr(chat, "BACKOFF_S", 0.02)
+    monkeypatch.setattr(patience, "BACKOFF_S", 0.02)
 
     def one(*faults: str, level: int = 100, timeout_s: float = 0.5):
         server.faults[level] = list(faults)
@@ -113,8 +114,9 @@ def test_a_long_answer_does_not_fill_memory(ask):
     assert peak < 6e6
 
 
-@pytest.mark.parametrize("fault", ["401", "404", "400", "302"])
+@pytest.mark.parametrize("fault", ["401", "403", "404", "302", "400", "402", "422"])
 def test_a_fault_of_every_request_stops(ask, server, fault):
+    server.faults[-1] = [fault]
     with pytest.raises(ThresherError, match=f"HTTP {fault}") as error:
         ask(fault)
     assert server.url in str(error.value) and server.asked[100] == 1
@@ -128,7 +130,7 @@ def test_a_dead_endpoint_stops_with_what_to_do(ask, server):
 
 
 def test_what_was_answered_is_kept_when_the_endpoint_dies(server, plain, monkeypatch):
-    monkeypatch.setattr(chat, "BACKOFF_S", 0.02)
+    monkeypatch.setattr(patience, "BACKOFF_S", 0.02)
     monkeypatch.setattr(chat, "IN_FLIGHT", 2)
     asked = [[Message("user", (jpeg(plain(level)),))] for level in range(100, 200, 10)]
     server.faults = {level: ["401"] for level in range(140, 200, 10)}

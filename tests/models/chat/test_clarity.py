@@ -33,8 +33,8 @@ tables:
 PATIENT = """
 import os
 if "THRESHER_TEST" in os.environ:
-    import thresher.operators.models.chat.endpoint as endpoint
-    endpoint.BACKOFF_S = 0.05
+    import thresher.operators.models.chat.patience as patience
+    patience.BACKOFF_S = 0.05
 """
 FAULTS = {
     60: "refusal",
@@ -48,6 +48,7 @@ FAULTS = {
     140: "prose",
     150: "unsure",
     160: "knows nothing",
+    170: "413",
 }
 FAILED = {
     60: "refused",
@@ -58,6 +59,7 @@ FAILED = {
     110: "endpoint_timeout",
     120: "endpoint_timeout",
     130: "endpoint_timeout",
+    170: "endpoint_timeout",
 }
 LEVELS = [1000 * green + red for green in range(4) for red in range(60, 250, 10)]
 """76: more than one slice, and enough work to start Ray for."""
@@ -104,7 +106,7 @@ def test_good_records_get_values_and_bad_ones_their_reasons(cli, server, judged,
     asked = dict(server.asked)
     cli.run(judged(), "--run", "r", *flags)
     again = {level for level in asked if server.asked[level] > asked[level] and level >= 0}
-    assert again == {110, 120, 130}  # the transient ones, and nothing else
+    assert again == {110, 120, 130, 170}  # the transient ones, and nothing else
     server.faults = {}
     cli.run(judged(), "--run", "r", *flags)
     assert {row["reason"] for row in ledger_of(run) if row["step"] == "clarity"} == {
