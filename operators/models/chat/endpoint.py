@@ -109,6 +109,7 @@ def _settled(together: Round, found: F | Failure | Unfit | Exception) -> F | Fai
 
 def _fault(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
-        return str(error)
+        return clean(str(error))
     first = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'the object'}: {first['msg']}"
+    place = ".".join(map(str, first["loc"]))  # keys that the model made up, of any length
+    return f"{clean(place) or 'the object'}: {clean(first['msg'])}"

@@ -67,6 +67,14 @@ def test_the_words_of_a_server_are_cut_and_on_one_line(ask_all, server):
     )
 
 
+def test_a_key_of_the_server_is_cut_in_the_message_and_in_the_second_question(ask_all, server):
+    server.faults[100] = ["long key"]
+    (failure,) = ask_all(100)
+    assert failure.reason == Reason.UNPARSED
+    assert len(failure.message) < 400 and failure.message.isprintable()
+    assert len(str(server.bodies[1])) < len(str(server.bodies[0])) + 1500
+
+
 @pytest.mark.parametrize("fault", ["400", "500"])
 def test_a_server_that_is_blind_stops_the_run(ask_all, server, fault):
     server.blind = fault
