@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from thresher.operators.base import Failure
 from thresher.operators.models.chat.messages import Form, Message, payload, probe
 from thresher.operators.models.chat.patience import Round
-from thresher.operators.models.chat.replies import Unfit, one_object, refuses
+from thresher.operators.models.chat.replies import Refusal, Unfit, one_object
 from thresher.operators.models.chat.server import Server, Spent
 from thresher.operators.models.chat.wire import clean
 from thresher.schemas import Reason
@@ -70,29 +70,26 @@ class Endpoint:
     def _fill(
         self, together: Round, messages: Sequence[Message], form: type[F], max_tokens: int
     ) -> F | Failure | Unfit:
-        """A reply that does not hold the form is asked for once again, one that was cut too, with twice the
-        tokens."""
+        """A refusal, and a reply that does not hold the form, is asked for once again; one that was cut too,
+        with twice the tokens."""
         said, longer, broken = list(messages), False, False
         while True:
             reply = together.complete(payload(self._server.model, said, max_tokens * (1 + longer), form))
             if isinstance(reply, Failure | Unfit):
                 return reply
-            if reply.refused:
-                return Failure(Reason.REFUSED, "the model refused")
             if reply.finish == "content_filter":
                 return Failure(Reason.FILTERED, "the server's filter took the reply away")
             try:
                 return form.model_validate(one_object(reply))
             except ValueError as error:
+                reason = Reason.REFUSED if isinstance(error, Refusal) else Reason.UNPARSED
                 why = _fault(error)
             if reply.finish == "length":
                 if longer:
                     return Failure(Reason.REPLY_TRUNCATED, f"cut at {2 * max_tokens} tokens: {why}")
                 longer = True
-            elif refuses(reply.text):
-                return Failure(Reason.REFUSED, f"the model refused: {clean(reply.text)}")
             elif broken:
-                return Failure(Reason.UNPARSED, f"{why}, twice")
+                return Failure(reason, f"{why}, twice")
             else:
                 broken = True
                 given = Message("assistant", (clean(reply.text) or "(nothing)",))

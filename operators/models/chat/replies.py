@@ -4,7 +4,7 @@ import json
 from typing import Any, NamedTuple
 
 from thresher.operators.base import Failure
-from thresher.operators.models.chat.wire import MOST_BYTES, Answer
+from thresher.operators.models.chat.wire import MOST_BYTES, Answer, clean
 from thresher.schemas import Reason
 
 OVERSIZE = "oversize"
@@ -20,6 +20,10 @@ _REFUSALS = (
     *("i'm sorry", "i am sorry", "sorry,", "i can't", "i cannot", "i'm unable", "i am unable", "i won't"),
     *("as an ai", "抱歉", "很抱歉", "对不起", "我无法", "我不能"),
 )
+
+
+class Refusal(ValueError):
+    """The model refused; the message may hold its words."""
 
 
 class Reply(NamedTuple):
@@ -96,16 +100,13 @@ def _filtered(answer: Answer) -> bool:
     return answer.status in (400, 403) and any(word in words for word in _FILTERS)
 
 
-def refuses(text: str) -> bool:
-    """Whether an answer without an object begins like a refusal."""
-    return text.replace("’", "'").lstrip("\"'* \n").lower().startswith(_REFUSALS)
-
-
 def one_object(reply: Reply) -> dict[str, Any]:
     """The only JSON object in a reply, whatever stands around it: a fence, prose, what was thought before.
 
-    Raises ValueError saying what is wrong.
+    Raises ValueError saying what is wrong, Refusal where the model refused.
     """
+    if reply.refused:
+        raise Refusal("the model refused")
     if reply.finish == OVERSIZE:
         raise ValueError(f"the reply is longer than {MOST_BYTES >> 20} MiB")
     text = reply.text.rpartition("</think>")[2]
@@ -123,6 +124,8 @@ def one_object(reply: Reply) -> dict[str, Any]:
         else:
             found.append(value)
         start = text.find("{", end)
+    if not found and text.replace("’", "'").lstrip("\"'* \n").lower().startswith(_REFUSALS):
+        raise Refusal(f"the model refused: {clean(text)}")
     if len(found) != 1:
         raise ValueError(f"the reply holds {'no' if not found else 'more than one'} JSON object")
     return found[0]

@@ -61,8 +61,8 @@ def test_what_passes_is_asked_again(ask, server, fault):
         ("braces", Reason.UNPARSED, 2),
         ("10 MB", Reason.UNPARSED, 2),
         ("length", Reason.REPLY_TRUNCATED, 2),
-        ("refusal", Reason.REFUSED, 1),
-        ("refusal in prose", Reason.REFUSED, 1),
+        ("refusal", Reason.REFUSED, 2),
+        ("refusal in prose", Reason.REFUSED, 2),
         ("filter", Reason.FILTERED, 1),
         ("filter 400", Reason.FILTERED, 1),
         ("500", Reason.ENDPOINT_TIMEOUT, 5),
@@ -83,6 +83,13 @@ def test_the_second_question_says_what_was_wrong(ask, server):
     first, second = (body["messages"] for body in server.bodies)
     assert second[:1] == first and [m["role"] for m in second[1:]] == ["assistant", "user"]
     assert "splendid" in second[1]["content"][0]["text"] and "noise" in second[2]["content"][0]["text"]
+
+
+@pytest.mark.parametrize("fault", ["refusal", "refusal in prose"])
+def test_a_refusal_is_asked_again_with_the_form_recalled(ask, server, fault):
+    assert ask(fault, "ok") == GOOD
+    *_, last = server.bodies[1]["messages"]
+    assert "the model refused" in last["content"][0]["text"] and "JSON" in last["content"][0]["text"]
 
 
 def test_a_cut_reply_is_given_twice_the_tokens(ask, server):
