@@ -64,6 +64,8 @@ class Wire:
                     preload_content=False,
                 )
                 body = _read(response)
+            except urllib3.exceptions.NewConnectionError as error:  # a timeout to urllib3
+                raise NoAnswer(f"cannot connect: {clean(str(error).rpartition(': ')[2])}") from None
             except Exception as error:
                 if deadline.over or isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
                     raise NoAnswer(late) from None
