@@ -1,7 +1,7 @@
 """The chat role against a server that means no good, does not take a record, or of which a part is dead."""
 
-import threading
 import socket
+import threading
 import time
 
 import pytest
@@ -144,5 +144,5 @@ def test_a_refused_connection_is_not_called_a_timeout():
     with socket.socket() as taken:  # bound, not listening
         taken.bind(("127.0.0.1", 0))
         wire = Wire(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", "", 30, 1)
-        with pytest.raises(NoAnswer, match="cannot connect: .*refused"):
+        with pytest.raises(NoAnswer, match=r"cannot connect: .*refused"):
             wire.post({})
