@@ -19,7 +19,6 @@ from thresher.pipelines.store.files import write_json
 from thresher.pipelines.view import RunView
 from thresher.schemas import UsageError
 
-BY = "source"
 CAMERAS = "camera_exif and aigc_tier is null"
 _STEPS = dict.fromkeys(MATCHED, "quality") | dict.fromkeys(("camera_exif", "aigc_tier"), "aigc")
 MEANING = (
@@ -56,8 +55,9 @@ def fwd(view: RunView, table: str | None, by: str, reference: str, most: int) ->
         "sources": ranked(sources),
         "meaning": MEANING,
     }
-    if (by, reference) == (BY, CAMERAS):  # the report shows this one; others are looked at in passing
-        write_json(view.folder / "fwd" / f"{table}.json", result)
+    file = view.folder / "fwd" / f"{table}.json"
+    if any("lacks" not in told for told in sources) or not file.exists():  # a failed look takes nothing away
+        write_json(file, result)
     return result | {"table": table}
 
 

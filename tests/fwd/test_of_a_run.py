@@ -136,6 +136,8 @@ def test_pictures_that_are_gone_cost_their_match(cli, pool, tmp_path):
     shutil.rmtree(tmp_path / "made")
     cli("fwd", "r", code=1)
     assert "needs 192 matched pictures, of which 0 could be opened" in cli.out
+    left = json.loads((tmp_path / "r/fwd/images.json").read_text())
+    assert left["reference"] == "source == 'camera'", "a look that compared nothing takes nothing away"
 
 
 def test_what_is_matched():
