@@ -104,6 +104,10 @@ class Operator(ABC):
         """What else its values depend on: a model's revision, a data file's hash."""
         return ""
 
+    def settled(self, available: Mapping[str, Column]) -> "Operator":
+        """Itself, or one with parameters that hang on which columns there are (`auto`); at plan time."""
+        return self
+
     def check(self, available: Mapping[str, Column]) -> None:
         """Check the parameters against the columns there are, at plan time.
 

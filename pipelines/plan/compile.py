@@ -170,6 +170,7 @@ class _Chain:
             if name not in self._plan.columns:
                 self._imply(name, operator)
         available = self._plan.columns
+        operator = operator.settled(available)
         for name in operator.needs():
             if name not in available and (maker := writer_of(name)):
                 what = f"step {label!r} reads the column {name!r}, which {maker!r} writes"

@@ -1,0 +1,6 @@
+"""Captions whose every claim carries its evidence and a verdict.
+
+`record` the caption record; `taxonomy` its closed lists; `evidence` what measured columns say of a picture;
+`facts` captions from that alone; `vlm` captions by a model; `checks/` what a text must pass; `rebuild` a text
+without some of its claims; `caption`, `check`, `draw`, `diff`, `reason` the operators.
+"""
