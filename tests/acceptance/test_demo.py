@@ -10,7 +10,7 @@ import pytest
 @pytest.mark.acceptance("C1")
 @pytest.mark.acceptance("C8")
 @pytest.mark.acceptance("C24")
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(s, marks=pytest.mark.slow) for s in (2, 3))])
 def test_what_was_planted_is_found(cli, tmp_path: Path, seed: int):
     """Every planted copy, broken and junk file; no flip and no distinct photo dropped as a duplicate."""
     cli("demo-pool", "pool", "--seed", str(seed))
