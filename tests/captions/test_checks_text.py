@@ -1,0 +1,206 @@
+"""Each check of one text against facts: what fails it, by name, and what does not."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from thresher.operators.captions.checks import judged, text_findings
+from thresher.operators.captions.checks.entities import supporting
+from thresher.operators.captions.checks.repetition import loops
+from thresher.operators.captions.record import (
+    CaptionRecord,
+    Claim,
+    Entity,
+    Facts,
+    Meta,
+    OcrLine,
+    Sentence,
+    Text,
+    Value,
+)
+from thresher.operators.captions.taxonomy import Lang, Level
+from thresher.operators.captions.words import count, quotes, split
+
+
+def read(*lines: str) -> Facts:
+    ocr = tuple(OcrLine(id=f"o{i}", text=line, height=0.1) for i, line in enumerate(lines))
+    return Facts(ocr=ocr, ocr_read=True)
+
+
+def of(text: str, facts: Facts | None = None, lang: Lang = "en", level: Level = "short") -> CaptionRecord:
+    """A record of one text whose only sentence makes one claim that says the same."""
+    claim = Claim(id="c1", field="primary.noun", text={lang: text}, provenance=("vlm:m",))
+    sentences = (Sentence(end=len(text), claims=("c1",)),)
+    caption = Text(id="t1", lang=lang, level=level, text=text, sentences=sentences)
+    return CaptionRecord(languages=(lang,), facts=facts or Facts(), texts=(caption,), claims=(claim,))
+
+
+def fails(
+    text: str, facts: Facts | None = None, lang: Lang = "en", level: Level = "short"
+) -> tuple[str, ...]:
+    return judged(of(text, facts, lang, level)).texts[0].fails
+
+
+SIGN = "A small shop on a quiet street has a sign above its door that reads {}."
+
+
+@pytest.mark.acceptance("I16")
+def test_quotes_of_a_sign() -> None:
+    sign = read("OPEN 24 HOURS")
+    assert fails(SIGN.format("“OPEN 24 HOURS”"), sign) == ()
+    assert fails(SIGN.format('"open 24 hours"'), sign) == ()
+    assert fails(SIGN.format("“OPEN 42 HOURS”"), sign) == ("ocr_precision",)
+    assert "ocr_lang" in fails(SIGN.format("“二十四小时营业”"), sign)
+    assert "ocr_lang" in fails(SIGN.format("“West Lake”"), read("西湖"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "quote", "ok"),
+    [
+        (("OPEN 24", "HOURS"), "OPEN 24 HOURS", True),
+        (("SALE", "OPEN", "24 HOURS"), "OPEN 24 HOURS", True),
+        (("OPEN 24 HOURS DAILY",), "OPEN 24 HOURS", True),
+        (("0PEN", "DAILY"), "OPEN DAILY", False),
+        (("CAFÉ CENTRALE",), "CAFE CENTRALE", True),
+        (("ＯＰＥＮ！",), "open", True),
+        (("杭州西湖",), "杭州西胡", True),
+        (("杭州",), "苏州", False),
+        ((), "OPEN", False),
+    ],
+)
+def test_a_quote_is_a_line_or_a_run_of_lines(lines: tuple[str, ...], quote: str, ok: bool) -> None:
+    assert ("ocr_precision" not in fails(SIGN.format(f"“{quote}”"), read(*lines))) == ok
+
+
+def test_nobody_read_the_picture() -> None:
+    found = judged(of(SIGN.format("“OPEN”")))
+    assert found.texts[0].fails == () and found.checks["ocr_precision"] is None
+
+
+@pytest.mark.acceptance("I18")
+@pytest.mark.parametrize(
+    ("check", "text", "lang"),
+    [
+        ("refusal", "I'm sorry, but I can't help with describing people in this picture today.", "en"),
+        ("refusal", "As an AI language model, I am not able to see the picture that you sent me.", "en"),
+        ("refusal", "抱歉，我无法描述这张图片中的人物，请换一张图片再试一次，谢谢您的理解。", "zh"),
+        ("refusal", "作为一个人工智能模型，我不能识别图片中出现的人物身份和相关的信息。", "zh"),
+        ("refusal", "", "en"),
+        ("length", "", "zh"),
+        ("repetition", "A red boat on the lake by the trees. " * 4, "en"),
+        ("repetition", "一艘红船停在湖边的树下。" * 4, "zh"),
+        ("language", "湖边的树下停着一艘木船，船上坐着一位戴帽子的老人。", "en"),
+        ("language", "A wooden boat lies under the trees by the lake with an old man.", "zh"),
+        ("length", " ".join(f"word{i}" for i in range(2000)), "en"),
+    ],
+)
+def test_named_failures(check: str, text: str, lang: Lang) -> None:
+    assert check in fails(text, lang=lang)
+
+
+@pytest.mark.acceptance("I19")
+def test_a_quoted_sign_is_in_no_wrong_language() -> None:
+    text = SIGN.format("“杭州西湖风景名胜区欢迎您”")
+    assert fails(text, read("杭州西湖风景名胜区欢迎您")) == ()
+    assert "language" in fails(text.replace("“", "").replace("”", ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("A crowd gathers in front of the Eiffel Tower under grey skies tonight.", True),
+        ("Leifeng Pagoda stands behind the trees on the far side of the water.", False),
+        ("The leifeng pagoda and Lei Feng's statue stand on the far side of the water.", True),
+        ("A Labrador in a Victorian street on a Sunday, with French and Chinese flags.", False),
+        ("Paris lies under grey skies, and the river flows through Paris in the evening.", True),
+    ],
+)
+def test_names_need_evidence(text: str, names: bool) -> None:
+    facts = Facts(
+        entities=(Entity(id="e1", name={"en": "Leifeng Pagoda"}, type="landmark", evidence=("m1",)),),
+        meta=(Meta(id="m1", kind="title", text="The Léifēng pagoda"),),
+    )
+    assert ("entity_support" in fails(text, facts)) == names
+
+
+def test_chinese_names_need_evidence() -> None:
+    known = Entity(id="e1", name={"zh": "雷峰塔"}, type="landmark")
+    text = "湖对岸的山坡上耸立着雷峰塔，塔前停着一艘木船。"
+    assert "entity_support" in fails(text, Facts(entities=(known,)), "zh")
+    seen = Facts(entities=(known.model_copy(update={"evidence": ("o0",)}),), ocr=read("雷峰塔").ocr)
+    assert fails(text, seen, "zh") == () and supporting("雷峰塔", seen) == ("o0", "e1")
+    assert "entity_support" in fails("墙上挂着一幅《清明上河图》，下面放着一张木桌。", lang="zh")
+
+
+def test_a_text_says_no_more_than_its_claims() -> None:
+    record = of("Three red boats lie on the lake beside a low stone wall.")
+    for said, ok in (("three red boats, a wall", True), ("red boats", False), ("3 boats", False)):
+        claim = record.claims[0].model_copy(update={"text": {"en": said}})
+        found = judged(record.model_copy(update={"claims": (claim,)}))
+        assert (found.texts[0].fails == ()) == ok
+    counted = Claim(id="c1", field="count", text={"zh": "船"}, value=Value(count=3, colour="red"))
+    assert judged(record.model_copy(update={"claims": (counted,)})).texts[0].fails == ()
+
+
+def test_personal_data_is_masked() -> None:
+    found = judged(of("A card on the table says to write to jo@example.com or call +1 415 555 0132."))
+    assert "[e-mail]" in found.texts[0].text and "[phone]" in found.claims[0].text["en"]
+    assert found.checks["pii"] == 2 and judged(found) == found
+
+
+def test_flags_do_not_fail() -> None:
+    found = judged(of("The image shows a stamp with a watermark across the whole of the sky."))
+    assert found.texts[0].fails == ()
+    assert (found.checks["boilerplate"], found.checks["watermark"]) == (1, 0)
+
+
+def test_opinions() -> None:
+    plain = "A stone bridge crosses the canal. A man walks over it with a bag. "
+    said = plain + "The scene evokes a sense of peace. "
+    values = {
+        f.check: f for f in text_findings(of(said), of(said).texts[0].model_copy(update={"level": "long"}))
+    }
+    assert not values["objective"].ok and values["objective"].value == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("the artist’s ‘Joe’s Bar’ and the dogs' bowls", ["Joe’s Bar"]),
+        ('a 24" x 36" poster, 6\'2" tall', []),
+        ("rock 'n' roll in the '90s, 'OPEN'", ["OPEN"]),
+        ("写着「你好『世界』」和“再见”", ["你好『世界』", "再见"]),
+        ("挂着《清明上河图》，封面写着《红楼梦》", ["红楼梦"]),
+        ('it says "BUY NOW. and stops', []),
+    ],
+)
+def test_quoted_spans(text: str, found: list[str]) -> None:
+    assert quotes(text) == found
+
+
+def test_words_and_sentences() -> None:
+    assert count("Don't count 3.5 or 1,000 well-known dogs in 西湖", "en", "short") == 11
+    assert count("3艘船停在West Lake（西湖）。", "zh", "short") == 6
+    assert count("a red boat, 1,000 lights, “A, B”", "en", "tags") == 3
+    assert split('Dr. Lee says "STOP. GO." Then 3.5 m. End', "en") == [
+        'Dr. Lee says "STOP. GO."',
+        "Then 3.5 m.",
+        "End",
+    ]
+    assert split("牌子写着“停。走”然后。好！", "zh") == ["牌子写着“停。走”然后。", "好！"]
+
+
+def test_loops_come_in_a_row() -> None:
+    assert loops("the quick brown fox " * 5) == 5
+    assert loops("ha" * 24) == 4
+    assert loops("a boat on the lake. a tree on the lake. a man on the lake.") == 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=400), st.sampled_from(["en", "zh"]), st.sampled_from(["tags", "prompt", "long"]))
+def test_checks_never_raise(text: str, lang: Lang, level: Level) -> None:
+    facts = read(text[:50], text[50:90])
+    entity = Entity(id="e1", name={lang: text[:9]}, type=text[:3], evidence=("o0",), p=1.0)
+    facts = facts.model_copy(update={"entities": (entity,)})
+    found = judged(of(text, facts, lang, level))
+    assert judged(found) == found
