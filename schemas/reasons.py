@@ -74,6 +74,7 @@ class Reason(StrEnum):
     REFUSED = "refused", "the model refused"
     FILTERED = "filtered", "the endpoint's content filter refused"
     RATE_LIMITED = "rate_limited", "the endpoint's rate limit, again and again"
+    NOT_TAKEN = "not_taken", "the endpoint does not take the request, but those of others"
     ENDPOINT_TIMEOUT = "endpoint_timeout", "the endpoint answers others, but not this, again and again"
 
 

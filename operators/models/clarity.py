@@ -1,7 +1,7 @@
 """`clarity`: what a vision-language model says of a picture's sharpness, noise and dynamic range."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -9,12 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from thresher.operators.base import Batch, Failure, View
-from thresher.operators.models.chat.endpoint import Endpoint
+from thresher.operators.models.chat.chat import Chat
+from thresher.operators.models.chat.measure import ChatMeasure
 from thresher.operators.models.chat.messages import Form, Message, jpeg, prompt, prompt_revision
-from thresher.operators.models.chat.params import ChatParams
-from thresher.operators.models.model import ModelMeasure
 from thresher.operators.registry import operator
-from thresher.schemas import Column, ThresherError
+from thresher.schemas import Column
 
 RGB = View("rgb", 512)
 PROMPT = "clarity"
@@ -39,7 +38,7 @@ class Marks(Form):
 
 
 @operator("clarity")
-class Clarity(ModelMeasure):
+class Clarity(ChatMeasure):
     """How clear a picture is to a vision-language model, from 0 to 1: the geometric mean of its marks for
     sharpness, noise and dynamic range.
 
@@ -49,16 +48,12 @@ class Clarity(ModelMeasure):
     uncalibrated. It needs an endpoint; `quality.nr` is the choice on a CPU alone.
     """
 
-    params_model = ChatParams
     views = (RGB,)
-    device = "cpu"
-    batch = 64
-    filled = False
     source = (
         "HunyuanImage 3.0 (arXiv 2509.23951, section 2) names the three parts; words instead of numbers: "
         "Q-Align (arXiv 2312.17090)"
     )
-    cost = "one request with one picture; 16 at once for each worker"
+    cost = "one request with one picture; `in_flight` of the profile at once for each worker"
 
     def writes(self) -> list[Column]:
         columns = [
@@ -77,27 +72,17 @@ class Clarity(ModelMeasure):
     def check(self, available: Mapping[str, Column]) -> None:
         self.params.check("Without one, take `quality.nr`, which is classical")
 
-    def load(self, device: str) -> Endpoint:
-        endpoint: Endpoint = self.params.connect()
-        return endpoint
-
-    def spent(self, model: Endpoint) -> Mapping[str, float]:
-        return asdict(model.spent)
-
     def prepare(self, batch: Batch) -> Sequence[bytes]:
         return [jpeg(rgb) for rgb in batch.view(RGB)]
 
-    def forward(self, model: Endpoint, inputs: Sequence[bytes]) -> Mapping[str, Sequence[Any]]:
-        said = prompt(PROMPT)
-        asked = [[Message("user", (picture, said))] for picture in inputs]
-        rows = [_values(answer) for answer in model.chat_all(asked, Marks, MAX_TOKENS)]
-        return dict(zip(("clarity", *PARTS), zip(*rows, strict=True), strict=True))
+    async def work(self, chat: Chat, item: bytes) -> Mapping[str, Any] | Failure:
+        marks = await chat.fill([Message("user", (item, prompt(PROMPT)))], Marks, MAX_TOKENS)
+        return marks if isinstance(marks, Failure) else _values(marks)
 
 
-def _values(answer: Marks | Failure | ThresherError) -> Sequence[Any]:
-    """The score and its parts; or the same failure for each."""
-    if not isinstance(answer, Marks):
-        return [answer] * (1 + len(PARTS))
-    points = [POINTS.get(word) for word in (answer.sharpness, answer.noise, answer.dynamic_range)]
+def _values(marks: Marks) -> dict[str, float | None]:
+    """The score and its parts."""
+    points = [POINTS.get(word) for word in (marks.sharpness, marks.noise, marks.dynamic_range)]
     sure = [p for p in points if p is not None]
-    return [float(np.prod(sure) ** (1 / len(sure))) if sure else None, *points]
+    score = float(np.prod(sure) ** (1 / len(sure))) if sure else None
+    return {"clarity": score} | dict(zip(PARTS, points, strict=True))

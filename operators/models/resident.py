@@ -73,6 +73,7 @@ class Resident:
         self.usage.load_s = time.perf_counter() - started
         self._compiled = compiled and not measure.batch  # still to be done; where inputs have one shape
         self._warm, self._since = False, 0.0
+        self._spent_before: Mapping[str, float] = {}
 
     def run(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         """Column -> one value for each of `inputs`, in order."""
@@ -139,11 +140,13 @@ class Resident:
         """Count anew what is done, but for the loading."""
         self.usage = Usage(load_s=self.usage.load_s, flops=self.usage.flops, tried=self.usage.tried)
         self._forward_clock, self._device_clock, self._since = Clock(), Clock(), 0.0
+        self._spent_before = dict(self._measure.spent(self._model))
 
     @property
     def spent(self) -> dict[str, float]:
-        """What the model used so far besides time."""
-        return dict(self._measure.spent(self._model))
+        """What the model used besides time since `forget`."""
+        spent = self._measure.spent(self._model)
+        return {name: used - self._spent_before.get(name, 0) for name, used in spent.items()}
 
     def _forward(self, chunk: Sequence[Any], size: int) -> Mapping[str, Sequence[Any]]:
         repeats = size - len(chunk) if self._measure.filled else 0

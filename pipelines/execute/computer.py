@@ -13,12 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from thresher.operators.base import Failure, Values
+from thresher.operators.models.chat import settings as chat
 from thresher.operators.models.model import ModelMeasure, ready, ready_places, spread
 from thresher.operators.models.resident import Resident, TooLarge, configure, resident
 from thresher.operators.values import to_array
 from thresher.pipelines.execute import kept_batch
 from thresher.pipelines.execute.batches import state_columns
-from thresher.pipelines.execute.task import PassTask
+from thresher.pipelines.execute.task import PassTask, StopFlag
 from thresher.pipelines.execute.usage import has_note, leave_note
 from thresher.pipelines.store import fragments
 from thresher.schemas import Reason, ThresherError
@@ -51,6 +52,8 @@ class Computer:
 
     def __init__(self, task: PassTask) -> None:
         configure(task.device, task.batch, task.compile)
+        stop = StopFlag(task.run)
+        chat.configure(chat.Settings(task.in_flight, task.memo, chat.Budget(*task.budget), stop.__bool__))
         self._task, self._operator = task, model_of(task)
         self._folder = Path(task.folder)
         self._settled = bool(self._operator.batch)
@@ -97,7 +100,8 @@ class Computer:
         for field, array in written:
             fields.append((field, fragments.spread(array.take(pa.array(done)), done, len(state))))
         table = pa.Table.from_arrays([a for _, a in fields], schema=pa.schema([f for f, _ in fields]))
-        self._stop = next(iter(values.stopped.values()), self._stop)
+        stopped = [e for e in values.stopped.values() if not isinstance(e, chat.NotBegun)]
+        self._stop = next(iter(stopped), self._stop)
         if len(values.stopped) == len(state):
             self._check()
         return table.take([i for i in range(len(state)) if i not in values.stopped])

@@ -77,8 +77,12 @@ class Run:
         limit: int | None = None,
         dry: bool = False,
         quiet: bool = False,
+        memo: Path | None = None,
     ) -> None:
         self.loaded, self.folder = loaded, folder.resolve()
+        self.memo = memo or self.folder / "memo" / "chat"
+        """Answers of models, kept by what was asked."""
+        self.budget = (loaded.recipe.budget.tokens, loaded.recipe.budget.money)
         self.profile = profile or Profile()
         self.local, self.limit, self.dry = local, limit, dry
         self._sources = {name: self._resolve(name) for name in loaded.recipe.tables}

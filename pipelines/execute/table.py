@@ -259,6 +259,9 @@ class TableRun:
                     device=profile.device or "",
                     batch=profile.batch or 0,
                     compile=profile.compile,
+                    in_flight=profile.in_flight,
+                    memo=str(self.run.memo),
+                    budget=self.run.budget,
                 )
 
         done = 0

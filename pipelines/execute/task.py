@@ -57,6 +57,12 @@ class PassTask:
     """Records in a model's batch; 0: found by measuring."""
     compile: bool = False
     """Whether torch compiles models before their first batch."""
+    in_flight: int = 16
+    """Requests to a model's server that the process has under way."""
+    memo: str = ""
+    """The folder of the answers that are kept; empty: none are."""
+    budget: tuple[int | None, float | None] = (None, None)
+    """Tokens and money that the run may use."""
 
     def offsets(self) -> list[int]:
         """Every row that some operator needs, ascending."""

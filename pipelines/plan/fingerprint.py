@@ -12,7 +12,7 @@ from thresher.operators.views import VIEW_VERSION
 from thresher.schemas.ids import mix64
 from thresher.schemas.sidecar import dumps
 
-_NOT_VALUES = {"to", "weights", "sam", "endpoint", "key_env", "timeout_s"}
+NOT_VALUES = {"to", "weights", "sam", "endpoint", "key_env", "timeout_s", "price"}
 """Parameters that say where results go, where weights lie (they count by their revision, and
 so does a `model` that is a JSON file), or how a model is reached (it counts by its name)."""
 
@@ -29,7 +29,7 @@ def operator_fingerprint(operator: Operator, reads: Mapping[str, str], seed: int
     """
     views = getattr(operator, "views", ())
     own = str(getattr(operator.params, "model", "")).endswith(".json")
-    params = operator.params.model_dump(mode="json", exclude=_NOT_VALUES | ({"model"} if own else set()))
+    params = operator.params.model_dump(mode="json", exclude=NOT_VALUES | ({"model"} if own else set()))
     return digest(
         {
             "operator": operator.name,

@@ -145,6 +145,15 @@ class Table(_Model):
         }
 
 
+class Budget(_Model):
+    """What asking models may cost in this run directory, all runs together; it changes no value."""
+
+    tokens: int | None = Field(None, gt=0, strict=True, description="Tokens of questions and answers")
+    money: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="In the currency of the steps' `price`"
+    )
+
+
 class Recipe(_Model):
     """What to build. `Recipe(thresher=1, name=..., tables={...})` equals the same thing in YAML."""
 
@@ -154,6 +163,7 @@ class Recipe(_Model):
     part_size: int | None = Field(
         None, gt=0, strict=True, description="Records in one part; chosen from the listing if left out"
     )
+    budget: Budget = Field(Budget(), description="What asking models may cost; no bound if left out")
     tables: dict[Name, Table] = Field(min_length=1, description="Tables by name")
 
     @classmethod

@@ -33,6 +33,9 @@ class Profile(BaseModel):
         False,
         description="whether torch compiles models: slower to start, faster after; needs a C++ compiler",
     )
+    in_flight: int = Field(
+        16, ge=1, description="requests to a model's server that each worker has under way"
+    )
     ray_address: str | None = Field(None, description="a running Ray cluster; a local one if left out")
 
     @property

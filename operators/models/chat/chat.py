@@ -37,7 +37,12 @@ class Chat(Protocol):
         self, messages: Sequence[Message], words: Sequence[str], samples: int = 5
     ) -> Choice | Failure:
         """The word that the model answers with, of `words`; `samples` are asked for where the back end gives
-        no probabilities."""
+        no probabilities. Words are found whatever their case, and the blanks and marks around them."""
+        ...
+
+    @property
+    def spent(self) -> Mapping[str, float]:
+        """What this record took so far, named as in `ChatModel.spent`; memoised answers count in it."""
         ...
 
 
@@ -56,5 +61,6 @@ class ChatModel(Protocol):
 
     @property
     def spent(self) -> Mapping[str, float]:
-        """`requests, prompt_tokens, completion_tokens, request_s, price` so far."""
+        """`requests, prompt_tokens, completion_tokens, request_s, price` so far, and `memo_hits`: requests
+        that were answered before, which do not count in the others."""
         ...

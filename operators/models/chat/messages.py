@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -65,23 +64,6 @@ def probe(shown: bool) -> Message:
     """What any model can answer; with a grey picture, where the others are `shown` one."""
     said = "Answer with the word yes, or fill in the form with anything."
     return Message("user", (jpeg(np.full((512, 512, 3), 128, np.uint8)), said) if shown else (said,))
-
-
-def payload(
-    model: str, messages: Sequence[Message], max_tokens: int, form: type[Form] | None = None
-) -> dict[str, Any]:
-    """The body of a request: greedy, with a fixed seed."""
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": [message.wire() for message in messages],
-        "max_tokens": max_tokens,
-        "temperature": 0,
-        "seed": 0,
-    }
-    if form is not None:
-        schema = {"name": form.__name__, "schema": form.model_json_schema(), "strict": True}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return body
 
 
 def _part(part: str | bytes) -> dict[str, Any]:

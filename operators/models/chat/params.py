@@ -3,11 +3,21 @@
 import os
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from thresher.operators.base import Params
 from thresher.operators.models.chat.endpoint import Endpoint
+from thresher.operators.models.chat.server import FREE, Prices
 from thresher.schemas.errors import FieldError, ThresherError
+
+
+class Price(BaseModel):
+    """What a million tokens cost, in any one currency."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    input: float = Field(ge=0, description="of what is said to the model, pictures too")
+    output: float = Field(ge=0, description="of what it answers")
 
 
 class ChatParams(Params):
@@ -21,6 +31,9 @@ class ChatParams(Params):
         description="the environment variable that holds the key; none is sent if left out",
     )
     timeout_s: float = Field(120, gt=0, description="how long one answer may take, s")
+    price: Price | None = Field(
+        None, description="of a million tokens, `{input: X, output: Y}`, for costs and `budget.money`"
+    )
 
     def check(self, without: str) -> None:
         """Raise FieldError at plan time if nothing can be asked. `without`: what to do with no endpoint."""
@@ -44,4 +57,5 @@ class ChatParams(Params):
         if self.key_env and not (key.isascii() and key.isprintable() and key):
             what = f"the environment variable {self.key_env} holds no key"
             raise ThresherError(what, self.endpoint, "Set it where the workers start, and run again")
-        return Endpoint(self.endpoint, self.model, self.timeout_s, key, self.key_env)
+        prices = Prices(self.price.input, self.price.output) if self.price else FREE
+        return Endpoint(self.endpoint, self.model, self.timeout_s, key, self.key_env, prices)

@@ -26,6 +26,14 @@ class Refusal(ValueError):
     """The model refused; the message may hold its words."""
 
 
+class Token(NamedTuple):
+    """A token of a reply."""
+
+    text: str
+    others: tuple[tuple[str, float], ...]
+    """The likeliest tokens at its place, itself among them, each with the logarithm of its probability."""
+
+
 class Reply(NamedTuple):
     """One completion."""
 
@@ -34,6 +42,8 @@ class Reply(NamedTuple):
     refused: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    tokens: tuple[Token, ...] = ()
+    """Where probabilities were asked for, and the server tells them."""
 
 
 class Trouble(NamedTuple):
@@ -70,7 +80,7 @@ def outcome(answer: Answer) -> Reply | Failure | Trouble | Unfit:
 
 def words(answer: Answer) -> str:
     """The status and the beginning of what a server said."""
-    return f"HTTP {answer.status}: {answer.told or 'nothing more'}"
+    return f"HTTP {answer.status}: {clean(answer.told) or 'nothing more'}"
 
 
 def _completion(body: bytes) -> Reply | None:
@@ -82,16 +92,31 @@ def _completion(body: bytes) -> Reply | None:
         said = message.get("content") or ""
         if isinstance(said, list):
             said = "".join(str(part.get("text") or "") for part in said)
-        spent = (_tokens(data.get("usage"), f"{kind}_tokens") for kind in ("prompt", "completion"))
-        return Reply(str(said), str(choice.get("finish_reason")), bool(message.get("refusal")), *spent)
+        asked, answered = (_count(data.get("usage"), f"{kind}_tokens") for kind in ("prompt", "completion"))
+        finish, refused = str(choice.get("finish_reason")), bool(message.get("refusal"))
+        return Reply(str(said), finish, refused, asked, answered, _tokens(choice.get("logprobs")))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return None
 
 
-def _tokens(usage: Any, name: str) -> int:
+def _tokens(logprobs: Any) -> tuple[Token, ...]:
+    """Those of a reply; none where the server tells none, or in another form."""
+    try:
+        return tuple(
+            Token(
+                str(place["token"]),
+                tuple((str(other["token"]), float(other["logprob"])) for other in place["top_logprobs"]),
+            )
+            for place in logprobs["content"]
+        )
+    except (TypeError, KeyError, ValueError):
+        return ()
+
+
+def _count(usage: Any, name: str) -> int:
     """0 where the server gives no sensible count: the reply is none the worse."""
     count = usage.get(name) if isinstance(usage, dict) else None
-    return count if isinstance(count, int) and 0 <= count < 1 << 40 else 0
+    return count if isinstance(count, int) and 0 <= count < 1 << 32 else 0
 
 
 def _filtered(answer: Answer) -> bool:

@@ -1,22 +1,25 @@
 """One POST to an OpenAI-compatible server: bounded in time and size, and no word of the key in any error.
 
-A timer ends it after `timeout_s`, however slowly it is taken, or its answer comes. Only looking the server's
-name up and reaching it have limits of their own: the system's, and `CONNECT_S` for each address.
+It ends after `timeout_s`, however slowly it is taken, or its answer comes.
 """
 
-import json
+import asyncio
+import io
+import os
 import urllib.request
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-import urllib3
-
-from thresher.operators.models.chat.deadline import Deadline, heed_deadlines
+from thresher.operators.models.chat.loop import session
 from thresher.schemas.errors import ThresherError
+
+if TYPE_CHECKING:
+    import aiohttp
 
 MOST_BYTES = 1 << 20
 """A longer answer is not read to its end."""
-CONNECT_S = 10.0
 _TOLD = 300
 """Characters of a server's own words that an error repeats."""
 
@@ -32,51 +35,49 @@ class Answer(NamedTuple):
     body: bytes | None
     """None if it is longer than `MOST_BYTES`."""
     told: str
-    """Its beginning on one line, for an error; without the key, should it hold that."""
+    """The body as text, without the key, should it hold that."""
     retry_after_s: float
 
 
 class Wire:
-    """Connections to one server, for several threads. `key` may be empty."""
+    """Requests to one server. `key` may be empty."""
 
-    def __init__(self, endpoint: str, key: str, timeout_s: float, connections: int) -> None:
+    def __init__(self, endpoint: str, key: str, timeout_s: float) -> None:
         self._url = endpoint.rstrip("/") + "/chat/completions"
         self._key, self._timeout_s = key, timeout_s
         self._headers = {"Content-Type": "application/json"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
-        self._pool = _pool(endpoint, connections)
+        self._proxy = _proxy(endpoint)
 
-    def post(self, payload: dict[str, Any]) -> Answer:
+    async def post(self, body: bytes) -> Answer:
         """Raises NoAnswer. Follows no redirection, which could carry the key elsewhere."""
-        limits = urllib3.Timeout(connect=min(CONNECT_S, self._timeout_s), read=self._timeout_s)
-        late = f"no answer within {self._timeout_s:g} s"
-        with Deadline(self._timeout_s) as deadline:
-            try:
-                response = self._pool.request(
-                    "POST",
-                    self._url,
-                    body=json.dumps(payload).encode(),
-                    headers=self._headers,
-                    timeout=limits,
-                    retries=False,
-                    redirect=False,
-                    preload_content=False,
-                )
-                body = _read(response)
-            except urllib3.exceptions.NewConnectionError as error:  # a timeout to urllib3
-                raise NoAnswer(f"cannot connect: {clean(str(error).rpartition(': ')[2])}") from None
-            except Exception as error:
-                if deadline.over or isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
-                    raise NoAnswer(late) from None
-                if isinstance(error, urllib3.exceptions.HTTPError | OSError):
-                    raise NoAnswer(clean(str(error))) from None
-                raise
-        if deadline.over:  # what was shut may look like an end
-            raise NoAnswer(late)
-        told = (body or b"").decode("utf-8", "replace")
-        told = clean(told.replace(self._key, "***") if self._key else told)
-        return Answer(response.status, body, told, _retry_after(response))
+        import aiohttp
+
+        try:
+            async with asyncio.timeout(self._timeout_s) as limit:
+                return await self._post(body)
+        except aiohttp.ConnectionTimeoutError:
+            raise NoAnswer("cannot connect: the server's address does not answer") from None
+        except aiohttp.ClientConnectorError as error:
+            number = error.errno or 0  # below 0: nobody knows the server's name
+            why = os.strerror(number) if number > 0 else error.strerror or str(error)
+            raise NoAnswer(f"cannot connect: {clean(why)}") from None
+        except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
+            if limit.expired():
+                raise NoAnswer(f"no answer within {self._timeout_s:g} s") from None
+            raise NoAnswer(clean(str(error)) or type(error).__name__) from None
+
+    async def _post(self, body: bytes) -> Answer:
+        sent = body if len(body) < MOST_BYTES else io.BytesIO(body)  # else one long copy
+        request = session().post(
+            self._url, data=sent, headers=self._headers, proxy=self._proxy, allow_redirects=False
+        )
+        async with request as response:
+            held = await _read(response)
+            told = (held or b"").decode("utf-8", "replace")
+            told = told.replace(self._key, "***") if self._key else told
+            return Answer(response.status, held, told, _retry_after(response.headers.get("Retry-After", "")))
 
 
 def clean(text: str) -> str:
@@ -85,34 +86,36 @@ def clean(text: str) -> str:
     return text if len(text) <= _TOLD else text[:_TOLD] + "..."
 
 
-def _read(response: urllib3.BaseHTTPResponse) -> bytes | None:
+async def _read(response: "aiohttp.ClientResponse") -> bytes | None:
     """The body; None if it is longer than allowed. A connection that was not read to its end is closed."""
     held = bytearray()
-    while chunk := response.read1(1 << 16):
+    async for chunk in response.content.iter_any():
         held += chunk
         if len(held) > MOST_BYTES:
             response.close()
             return None
-    response.release_conn()
     return bytes(held)
 
 
-def _retry_after(response: urllib3.BaseHTTPResponse) -> float:
-    """Seconds that the server asks to be left alone; 0 if it says nothing that can be read."""
+def _retry_after(said: str) -> float:
+    """Seconds that the server asks to be left alone, from seconds or a date; 0 if neither can be read."""
     try:
-        return float(urllib3.Retry().get_retry_after(response) or 0)
-    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+        if said.strip().isdecimal():
+            return float(said)
+        when = parsedate_to_datetime(said)
+        return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
         return 0.0
 
 
-def _pool(endpoint: str, connections: int) -> urllib3.PoolManager:
-    """Through the proxy that the environment names, if it names one for this host."""
+def _proxy(endpoint: str) -> str | None:
+    """The proxy that the environment names, if it names one for this host."""
     address = urlsplit(endpoint)
     proxy = urllib.request.getproxies().get(address.scheme)
     if proxy is None or urllib.request.proxy_bypass(address.hostname or ""):
-        return heed_deadlines(urllib3.PoolManager(maxsize=connections))
-    try:
-        return heed_deadlines(urllib3.ProxyManager(proxy, maxsize=connections))
-    except (ValueError, urllib3.exceptions.HTTPError) as error:
+        return None
+    parts = urlsplit(proxy)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         what = "the proxy of the environment is no http:// or https:// address"
-        raise ThresherError(what, f"{address.scheme}_proxy", "Mend or unset that variable") from error
+        raise ThresherError(what, f"{address.scheme}_proxy", "Mend or unset that variable")
+    return proxy

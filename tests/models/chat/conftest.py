@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from thresher.operators.models.chat.endpoint import Endpoint
 from thresher.operators.models.chat.messages import probe
+from thresher.operators.models.clarity import Marks
 
 GOOD = {"sharpness": "excellent", "noise": "good", "dynamic_range": "fair"}
 
@@ -129,8 +131,8 @@ class Handler(BaseHTTPRequestHandler):
             case "dripping headers" | "dripping close" | "dripping chunks":
                 begun = {"headers": "", "close": "\r\n", "chunks": "Transfer-Encoding: chunked\r\n\r\n"}
                 self.wfile.write(f"HTTP/1.1 200 OK\r\n{begun[fault.split()[1]]}".encode())
-                for letter in "X-Slow-1" * 4:
-                    self.wfile.write(letter.encode())
+                for _ in range(32):
+                    self.wfile.write(b"0")
                     time.sleep(0.1)
             case "reset":
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -212,6 +214,16 @@ def plain() -> Callable[[int], np.ndarray]:
     """`plain(level)`: a picture of one colour, which a JPEG keeps to 2 levels; `level` is red in steps of 10
     and thousands of green."""
     return lambda level: np.full((64, 64, 3), (level % 1000, 80 + 40 * (level // 1000), 128), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def filled() -> Callable[[Endpoint, list[Any], int], list[Any]]:
+    """`filled(endpoint, [messages, ...], max_tokens)`: what becomes of the form Marks for each."""
+
+    def together(endpoint: Endpoint, asked: list[Any], max_tokens: int) -> list[Any]:
+        return endpoint.each(asked, lambda chat, said: chat.fill(said, Marks, max_tokens))
+
+    return together
 
 
 def _picture(body: dict[str, Any]) -> bytes | None:

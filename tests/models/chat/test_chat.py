@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import time
 import tracemalloc
 
@@ -11,8 +12,8 @@ import pytest
 from PIL import Image
 
 from thresher.operators.base import Failure
-from thresher.operators.models.chat import endpoint as chat
-from thresher.operators.models.chat import patience
+from thresher.operators.models.chat import patience, settings
+from thresher.operators.models.chat.endpoint import Endpoint
 from thresher.operators.models.chat.messages import Message, jpeg, prompt
 from thresher.operators.models.chat.params import ChatParams
 from thresher.operators.models.clarity import Marks
@@ -23,14 +24,17 @@ TOKENS = 100
 
 
 @pytest.fixture
-def ask(server, plain, monkeypatch):
+def ask(server, plain, filled, monkeypatch):
     """`ask(fault, ...)`: what becomes of one picture for which the server has these faults."""
     monkeypatch.setattr(patience, "BACKOFF_S", 0.02)
 
     def one(*faults: str, level: int = 100, timeout_s: float = 0.5):
         server.faults[level] = list(faults)
         asked = [Message("user", (jpeg(plain(level)), "Judge."))]
-        return chat.Endpoint(server.url, "judge-1", timeout_s).chat(asked, Marks, TOKENS)
+        (found,) = filled(Endpoint(server.url, "judge-1", timeout_s), [asked], TOKENS)
+        if isinstance(found, ThresherError):
+            raise found
+        return found
 
     return one
 
@@ -136,42 +140,43 @@ def test_a_dead_endpoint_stops_with_what_to_do(ask, server):
     assert server.url in str(error.value) and server.asked[100] == 5
 
 
-def test_what_was_answered_is_kept_when_the_endpoint_dies(server, plain, monkeypatch):
+def test_what_was_answered_is_kept_when_the_endpoint_dies(server, plain, filled, monkeypatch):
     monkeypatch.setattr(patience, "BACKOFF_S", 0.02)
-    monkeypatch.setattr(chat, "IN_FLIGHT", 2)
+    monkeypatch.setattr(settings, "_now", settings.Settings(in_flight=2))
     asked = [[Message("user", (jpeg(plain(level)),))] for level in range(100, 200, 10)]
     server.faults = {level: ["401"] for level in range(140, 200, 10)}
-    made = chat.Endpoint(server.url, "judge-1", 1)
-    answers = made.chat_all(asked, Marks, TOKENS)
+    made = Endpoint(server.url, "judge-1", 1)
+    answers = filled(made, asked, TOKENS)
     assert answers[:4] == [GOOD] * 4 and all(isinstance(a, ThresherError) for a in answers[4:])
     assert sum(server.asked.values()) <= 6  # the others are not asked at all
     server.faults = {}
-    assert made.chat_all(asked, Marks, TOKENS) == [GOOD] * 10  # and it may come back
+    assert filled(made, asked, TOKENS) == [GOOD] * 10  # and it may come back
 
 
-def test_requests_run_side_by_side_and_are_counted(server, plain):
+def test_requests_run_side_by_side_and_are_counted(server, plain, filled):
     server.slow_s = 0.2
     asked = [[Message("user", (jpeg(plain(100)),))]] * 32
-    made = chat.Endpoint(server.url, "judge-1", 5)
+    made = Endpoint(server.url, "judge-1", 5)
     started = time.monotonic()
-    assert made.chat_all(asked, Marks, TOKENS) == [GOOD] * 32
+    assert filled(made, asked, TOKENS) == [GOOD] * 32
     assert time.monotonic() - started < 32 * 0.2 / 4
     spent = made.spent
-    assert (spent.requests, spent.prompt_tokens, spent.completion_tokens) == (32, 16_000, 640)
-    assert spent.request_s > 32 * 0.2
+    assert (spent["requests"], spent["prompt_tokens"], spent["completion_tokens"]) == (32, 16_000, 640)
+    assert spent["request_s"] > 32 * 0.2
 
 
-def test_the_key_is_sent_and_never_told(server, plain, monkeypatch, caplog):
+def test_the_key_is_sent_and_never_told(server, plain, filled, monkeypatch, caplog):
     monkeypatch.setenv("JUDGE_KEY", KEY)
     params = ChatParams(model="judge-1", endpoint=server.url, key_env="JUDGE_KEY")
     server.faults[100] = ["ok", "401"]
     with caplog.at_level(logging.DEBUG):
         made = params.connect()
-        made.chat([Message("user", (jpeg(plain(100)),))], Marks, TOKENS)
-        with pytest.raises(ThresherError, match=r"wrong key: Bearer \*\*\*.*JUDGE_KEY") as error:
-            made.chat([Message("user", (jpeg(plain(100)),))], Marks, TOKENS)
+        asked = [[Message("user", (jpeg(plain(100)),))]]
+        assert filled(made, asked, TOKENS) == [GOOD]
+        (error,) = filled(made, asked, TOKENS)
+    assert re.search(r"wrong key: Bearer \*\*\*.*JUDGE_KEY", str(error))
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
-    assert KEY not in str(error.value) + caplog.text + params.model_dump_json()
+    assert KEY not in str(error) + caplog.text + params.model_dump_json()
 
 
 @pytest.mark.parametrize("value", [None, "", "two\nlines"])

@@ -7,26 +7,26 @@ import time
 import pytest
 
 from thresher.operators.base import Failure
-from thresher.operators.models.chat import endpoint as chat
-from thresher.operators.models.chat import patience
+from thresher.operators.models.chat import conversation, patience
+from thresher.operators.models.chat.endpoint import Endpoint
+from thresher.operators.models.chat.loop import run
 from thresher.operators.models.chat.messages import Message, jpeg
 from thresher.operators.models.chat.wire import NoAnswer, Wire
 from thresher.operators.models.clarity import Marks
 from thresher.schemas import Reason, ThresherError
 
+EMPTY = b'{"messages": []}'
 GOOD = Marks(sharpness="excellent", noise="good", dynamic_range="fair")
 
 
 @pytest.fixture
-def ask_all(server, plain, monkeypatch):
+def ask_all(server, plain, filled, monkeypatch):
     """`ask_all(level, ...)`: what becomes of pictures of these levels, asked together."""
     monkeypatch.setattr(patience, "BACKOFF_S", 0.02)
-    made = chat.Endpoint(server.url, "judge-1", 5)
+    made = Endpoint(server.url, "judge-1", 5)
 
     def together(*levels: int):
-        return made.chat_all(
-            [[Message("user", (jpeg(plain(level)), "Judge."))] for level in levels], Marks, 9
-        )
+        return filled(made, [[Message("user", (jpeg(plain(level)), "Judge."))] for level in levels], 9)
 
     return together
 
@@ -34,13 +34,13 @@ def ask_all(server, plain, monkeypatch):
 @pytest.mark.parametrize("fault", ["drip", "dripping headers", "dripping close", "dripping chunks", "hang"])
 def test_a_request_ends_in_time_however_slowly_it_is_answered(server, fault):
     server.faults[-1] = [fault]
-    wire, started = Wire(server.url, "", 0.5, 1), time.monotonic()
+    wire, started = Wire(server.url, "", 0.5), time.monotonic()
     with pytest.raises(NoAnswer, match=r"no answer within 0\.5 s"):
-        wire.post({"messages": []})
+        run(wire.post(EMPTY))
     assert time.monotonic() - started < 1.5
     server.faults = {}
     time.sleep(0.6)  # the timer of the request before has nothing to say about this one
-    assert wire.post({"messages": []}).status == 200
+    assert run(wire.post(EMPTY)).status == 200
 
 
 @pytest.mark.parametrize("fault", ["400", "402", "413", "422"])
@@ -48,7 +48,7 @@ def test_a_request_ends_in_time_however_slowly_it_is_answered(server, fault):
 def test_a_record_that_the_server_does_not_take_costs_one_record(ask_all, server, fault, others):
     server.faults[100] = [fault]
     failure, *rest = ask_all(100, *[200] * others)
-    assert isinstance(failure, Failure) and failure.reason == Reason.ENDPOINT_TIMEOUT
+    assert isinstance(failure, Failure) and failure.reason == Reason.NOT_TAKEN
     assert f"HTTP {fault}" in failure.message and f"fault {fault}" in failure.message
     assert rest == [GOOD] * others
     assert (server.asked[100], server.asked[-1]) == (1, 0 if others else 1)
@@ -101,8 +101,8 @@ def test_what_nobody_foresaw_costs_one_record(ask_all, server, monkeypatch):
             raise OverflowError("far\ntoo " + "much " * 500)
         return real(reply)
 
-    real = chat.one_object
-    monkeypatch.setattr(chat, "one_object", strange)
+    real = conversation.one_object
+    monkeypatch.setattr(conversation, "one_object", strange)
     server.faults[100] = ["other words"]
     failure, *rest = ask_all(100, *[200] * 3)
     assert isinstance(failure, Failure) and failure.reason == Reason.BAD_VALUE and rest == [GOOD] * 3
@@ -110,7 +110,7 @@ def test_what_nobody_foresaw_costs_one_record(ask_all, server, monkeypatch):
 
 
 def test_what_nobody_foresaw_for_any_record_is_no_matter_of_one(ask_all, server, monkeypatch):
-    def broken(self, body):
+    async def broken(self, body):
         raise RuntimeError("no request can be written")
 
     monkeypatch.setattr(Wire, "post", broken)
@@ -118,15 +118,12 @@ def test_what_nobody_foresaw_for_any_record_is_no_matter_of_one(ask_all, server,
         ask_all(100, 200)
 
 
-def test_a_stop_is_over_with_its_call(server, plain, monkeypatch):
-    monkeypatch.setattr(patience, "BACKOFF_S", 0.02)
-    made, asked = chat.Endpoint(server.url, "judge-1", 5), [Message("user", (jpeg(plain(200)),))]
+def test_a_stop_is_over_with_its_call(ask_all, server):
     server.down = True
-    assert all(isinstance(a, ThresherError) for a in made.chat_all([asked] * 3, Marks, 9))
-    with pytest.raises(ThresherError):
-        made.chat(asked, Marks, 9)
+    assert all(isinstance(a, ThresherError) for a in ask_all(200, 200, 200))
+    assert all(isinstance(a, ThresherError) for a in ask_all(200))
     server.down = False
-    assert made.chat(asked, Marks, 9) == GOOD
+    assert ask_all(200) == [GOOD]
 
 
 def test_a_stop_is_not_another_call_s(ask_all, server):
@@ -143,6 +140,6 @@ def test_a_stop_is_not_another_call_s(ask_all, server):
 def test_a_refused_connection_is_not_called_a_timeout():
     with socket.socket() as taken:  # bound, not listening
         taken.bind(("127.0.0.1", 0))
-        wire = Wire(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", "", 30, 1)
+        wire = Wire(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", "", 30)
         with pytest.raises(NoAnswer, match=r"cannot connect: .*refused"):
-            wire.post({})
+            run(wire.post(EMPTY))

@@ -1,0 +1,143 @@
+"""The talk with a server about one record."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from thresher.operators.base import Failure
+from thresher.operators.models.chat import settings
+from thresher.operators.models.chat.chat import Choice
+from thresher.operators.models.chat.choices import from_samples, from_tokens
+from thresher.operators.models.chat.messages import Form, Message
+from thresher.operators.models.chat.patience import Round
+from thresher.operators.models.chat.question import Question
+from thresher.operators.models.chat.replies import Refusal, Reply, Unfit, one_object
+from thresher.operators.models.chat.server import Spent
+from thresher.operators.models.chat.wire import clean
+from thresher.schemas import Reason
+
+CHOICE_TOKENS = 16
+"""Of a reply that is one of some words."""
+_AGAIN = "Your answer cannot be used: {}. Reply with one JSON object of the form asked for, and nothing else."
+
+F = TypeVar("F", bound=Form)
+
+
+class Abilities:
+    """What a server was found to lack; it is asked the next best thing from then on."""
+
+    way = 0
+    """Which of `_ways` it takes."""
+
+
+class Conversation:
+    """A Chat over HTTP; see `chat.py`."""
+
+    def __init__(self, together: Round, abilities: Abilities) -> None:
+        self._together, self._abilities = together, abilities
+        self._spent = Spent()
+
+    @property
+    def spent(self) -> dict[str, float]:
+        """What this record took, also where its answers were in the memo: the same each time."""
+        return asdict(self._spent)
+
+    async def fill(self, messages: Sequence[Message], form: type[F], max_tokens: int) -> F | Failure:
+        """A refusal, and a reply that does not hold the form, is asked for once again; one that was cut too,
+        with twice the tokens."""
+        said, longer, broken = list(messages), False, False
+        while True:
+            question = Question(said, max_tokens * (1 + longer), form)
+            reply = await self._ask(question)
+            if isinstance(reply, Unfit):
+                return await self._together.settle(question, reply)
+            if isinstance(reply, Failure):
+                return reply
+            try:
+                return form.model_validate(one_object(reply))
+            except ValueError as error:
+                reason = Reason.REFUSED if isinstance(error, Refusal) else Reason.UNPARSED
+                why = _fault(error)
+            if reply.finish == "length":
+                if longer:
+                    return Failure(Reason.REPLY_TRUNCATED, f"cut at {2 * max_tokens} tokens: {why}")
+                longer = True
+            elif broken:
+                return Failure(reason, f"{why}, twice")
+            else:
+                broken = True
+                given = Message("assistant", (clean(reply.text) or "(nothing)",))
+                said = [*messages, given, Message("user", (_AGAIN.format(why),))]
+
+    async def choose(
+        self, messages: Sequence[Message], words: Sequence[str], samples: int = 5
+    ) -> Choice | Failure:
+        """By the server's probabilities, if it tells them; else by how often each word comes."""
+        ways, way = _ways(words), self._abilities.way
+        while way < len(ways):
+            reply = await self._ask(Question(messages, CHOICE_TOKENS, more=ways[way]))
+            if isinstance(reply, Failure):
+                return reply
+            if not isinstance(reply, Unfit):
+                if p := from_tokens(reply.tokens, words):
+                    self._abilities.way = max(self._abilities.way, way)
+                    return Choice(max(words, key=p.__getitem__), p, "logprobs")
+                way = self._abilities.way if reply.tokens else len(ways)
+                break
+            way += 1
+        choice = await self._sampled(messages, words, samples)
+        if isinstance(choice, Choice):
+            self._abilities.way = max(self._abilities.way, way)
+        return choice
+
+    async def _sampled(
+        self, messages: Sequence[Message], words: Sequence[str], samples: int
+    ) -> Choice | Failure:
+        asked = [Question(messages, CHOICE_TOKENS, temperature=1, seed=seed) for seed in range(samples)]
+        found = await asyncio.gather(*map(self._ask, asked))
+        for question, reply in zip(asked, found, strict=True):
+            if isinstance(reply, Failure):
+                return reply
+            if isinstance(reply, Unfit):
+                return await self._together.settle(question, reply)
+        replies = [reply for reply in found if isinstance(reply, Reply)]
+        if p := from_samples(replies, words):
+            return Choice(max(words, key=p.__getitem__), p, "samples")
+        if any(reply.refused for reply in replies):
+            return Failure(Reason.REFUSED, "the model refused")
+        return Failure(Reason.UNPARSED, f"no reply is one of {', '.join(words)}: {clean(replies[0].text)}")
+
+    async def _ask(self, question: Question) -> Reply | Failure | Unfit:
+        """One completion, from the memo if it is there."""
+        now, server = settings.current(), self._together.server
+        memo, written = now.opened(), question.written(server.model)
+        kept = memo.get(written.key) if memo else None
+        if kept:
+            server.spent.memo_hits += 1
+            self._spent.memo_hits += 1
+        else:
+            found = await self._together.complete(question, written)
+            if isinstance(found, Failure | Unfit):
+                return found
+            kept = found
+        self._spent.add(kept, server.prices.of(kept.answer))
+        if isinstance(kept.answer, Reply) and kept.answer.finish == "content_filter":
+            return Failure(Reason.FILTERED, "the server's filter took the reply away")
+        return kept.answer
+
+
+def _ways(words: Sequence[str]) -> list[dict[str, Any]]:
+    """How the probabilities can be asked for: with the words as the only answers (vLLM), or without."""
+    told = {"logprobs": True, "top_logprobs": 20}
+    return [told | {"structured_outputs": {"choice": list(words)}}, told]
+
+
+def _fault(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return clean(str(error))
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))  # keys that the model made up, of any length
+    return f"{clean(place) or 'the object'}: {clean(first['msg'])}"

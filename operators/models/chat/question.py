@@ -1,0 +1,78 @@
+"""One request as bytes, and the key under which its answer is kept."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from thresher.operators.models.chat.messages import Form, Message, probe
+
+KEY_BYTES = 16
+
+
+class Written(NamedTuple):
+    """A question as a server is sent it."""
+
+    body: bytes
+    key: bytes
+    """BLAKE2b-128 of the body with each picture's own hash in its place: the same for the same model,
+    messages, pictures, form and parameters, wherever and with whichever key it is asked."""
+
+
+class Question(NamedTuple):
+    """What is asked in one request; greedy and with a fixed seed unless told otherwise."""
+
+    messages: Sequence[Message]
+    max_tokens: int
+    form: type[Form] | None = None
+    temperature: float = 0
+    seed: int = 0
+    more: Mapping[str, Any] = {}
+    """Further fields of the body."""
+
+    def probe(self) -> "Question":
+        """Any server takes this that takes requests of this form; with a picture if there is one here."""
+        shown = any(isinstance(part, bytes) for message in self.messages for part in message.parts)
+        return self._replace(messages=(probe(shown),))
+
+    def written(self, model: str) -> Written:
+        """The body, put together from its parts: pictures are nearly all of it, and need no escaping."""
+        settings = {
+            "model": model,
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "seed": self.seed,
+        }
+        rest = json.dumps(settings | dict(self.more))[1:].encode()
+        if self.form is not None:
+            rest = b'"response_format": ' + _response_format(self.form) + b", " + rest
+        key = _body(self.messages, _digest, rest)
+        body = _body(self.messages, base64.b64encode, rest)
+        return Written(body, hashlib.blake2b(key, digest_size=KEY_BYTES).digest())
+
+
+def _body(messages: Sequence[Message], picture: Callable[[bytes], bytes], rest: bytes) -> bytes:
+    said = b", ".join(
+        b'{"role": "%s", "content": [%s]}'
+        % (message.role.encode(), b", ".join([_part(part, picture) for part in message.parts]))
+        for message in messages
+    )
+    return b'{"messages": [%s], %s' % (said, rest)
+
+
+def _part(part: str | bytes, picture: Callable[[bytes], bytes]) -> bytes:
+    if isinstance(part, str):
+        return b'{"type": "text", "text": %s}' % json.dumps(part).encode()
+    return b'{"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,' + picture(part) + b'"}}'
+
+
+def _digest(picture: bytes) -> bytes:
+    return hashlib.blake2b(picture, digest_size=KEY_BYTES).hexdigest().encode()
+
+
+@lru_cache(256)  # making a schema takes longer than asking a fast server
+def _response_format(form: type[Form]) -> bytes:
+    schema = {"name": form.__name__, "schema": form.model_json_schema(), "strict": True}
+    return json.dumps({"type": "json_schema", "json_schema": schema}).encode()
