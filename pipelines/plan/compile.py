@@ -208,14 +208,16 @@ class _Chain:
 
 
 def _anchored(params: Params, base: Path) -> Params:
-    """Parameters whose places of weights, if they are relative paths, start at the recipe's folder."""
+    """Parameters whose relative paths of weights and prompts start at the recipe's folder."""
     places = {name: getattr(params, name, None) for name in ("weights", "sam", "model")}
-    found = {
+    found: dict[str, Any] = {
         name: str(base / place)
         for name, place in places.items()
         if isinstance(place, str) and not place.startswith(("hf:", "package:", "~", "/"))
         if name != "model" or place.endswith(".json")
     }
+    if prompts := getattr(params, "prompts", None):
+        found["prompts"] = {name: str(base / Path(place).expanduser()) for name, place in prompts.items()}
     return params.model_copy(update=found) if found else params
 
 
