@@ -82,8 +82,6 @@ class Operator(ABC):
     params_model: ClassVar[type[Params]] = Params
     reads: ClassVar[tuple[str, ...]] = ()
     """Columns of other operators that it needs; the planner adds the Measures that write them."""
-    extends: ClassVar[tuple[str, ...]] = ()
-    """Columns that it writes anew if an earlier step wrote them: it reads that step's values."""
     source: ClassVar[str] = "ours"
     """The paper or repository of the method."""
     cost: ClassVar[str] = ""
@@ -91,6 +89,11 @@ class Operator(ABC):
 
     def __init__(self, params: Params | None = None) -> None:
         self.params: Any = self.params_model() if params is None else params
+
+    @property
+    def extends(self) -> tuple[str, ...]:
+        """Columns that it writes anew if an earlier step wrote them: it reads that step's values."""
+        return ()
 
     def writes(self) -> list[Column]:
         """The columns it adds, with unit, range and meaning."""

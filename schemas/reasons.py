@@ -55,6 +55,7 @@ class Reason(StrEnum):
     SUPERSEDED = "superseded", "older version of a changed file"
     QUOTA = "quota", "beyond the number wanted"
     BALANCE = "balance", "left out by balancing"
+    CAPTION_FAILED = "caption_failed", "no caption passed its checks; value = the check"
     EMPTY_FILE = "empty_file", "zero bytes"
     NOT_MEDIA = "not_media", "the content is no known medium"
     CORRUPT = "corrupt", "cannot be decoded"
