@@ -34,7 +34,9 @@ def json_schema(plugins: bool = True) -> dict[str, Any]:
     if not plugins:
         ops = {name: op for name, op in ops.items() if op.__module__.startswith("thresher.operators.")}
     defs: dict[str, Any] = {}
-    head = {name: f for name, f in Recipe.model_json_schema()["properties"].items() if name != "tables"}
+    top: dict[str, Any] = {}
+    head = {name: f for name, f in _params(Recipe, "recipe", top)["properties"].items() if name != "tables"}
+    defs |= {name: inner for name, inner in top.items() if f'"#/$defs/{name}"' in json.dumps(head)}
     ingest = _params(IngestParams, "ingest", defs)
     export = _params(registry.get("export").params_model, "export", defs)
     steps = [branch for name, op in ops.items() for branch in _step(name, op, defs)]
