@@ -1,8 +1,9 @@
 """The device's half of a model pass: slices are gathered into whole batches, and on a GPU two are under way,
 so that one is stacked and copied while the other is computed."""
 
+import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -52,8 +53,7 @@ class Computer:
 
     def __init__(self, task: PassTask) -> None:
         configure(task.device, task.batch, task.compile)
-        stop = StopFlag(task.run)
-        chat.configure(chat.Settings(task.in_flight, task.memo, chat.Budget(*task.budget), stop.__bool__))
+        chat.configure(chat.Settings(task.in_flight, task.memo, chat.Budget(*task.budget), _stopping(task)))
         self._task, self._operator = task, model_of(task)
         self._folder = Path(task.folder)
         self._settled = bool(self._operator.batch)
@@ -202,6 +202,12 @@ class Computer:
         if too_large is not None and not worker.usage.records and not kept_batch.kept(self._folder, worker):
             raise too_large  # nobody ever computed a record: it is not this one's fault
         return spread(found, prepared)
+
+
+def _stopping(task: PassTask) -> Callable[[], bool]:
+    """Whether no other record shall be begun: at the user's word, or because nobody waits for it any more."""
+    stop, parent = StopFlag(task.run), os.getppid()
+    return lambda: bool(stop) or os.getppid() != parent
 
 
 def model_of(task: PassTask) -> ModelMeasure:

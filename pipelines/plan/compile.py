@@ -176,6 +176,7 @@ class _Chain:
                 what = f"step {label!r} reads the column {name!r}, which {maker!r} writes"
                 raise FieldError(what, mend=f"Add `- {maker}` before this step")
         operator.check(available)
+        self._check_price(operator)
         columns = tuple(operator.writes())
         for column in columns:
             if column.name in available and column.name not in operator.extends:
@@ -196,6 +197,13 @@ class _Chain:
             )
         fp = operator_fingerprint(operator, fps, None if kind == "measure" else self._loaded.recipe.seed)
         self._plan.steps.append(StepPlan(label, kind, operator, fp, reads, implied, columns))
+
+    def _check_price(self, operator: Operator) -> None:
+        """A budget of money needs to know what a request costs."""
+        endpoint, price = (getattr(operator.params, name, None) for name in ("endpoint", "price"))
+        if self._loaded.recipe.budget.money is not None and endpoint and price is None:
+            mend = "Add `price: {input: X, output: Y}`, what a million tokens cost"
+            raise FieldError("`budget.money` is given, and this step has no price", mend=mend)
 
     def _imply(self, column: str, operator: Operator) -> None:
         writer = writer_of(column)

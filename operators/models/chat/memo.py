@@ -61,10 +61,11 @@ class Memo:
         self._firsts = self._places = NO_WORDS
         self._recent: dict[int, int] = {}
         self._stems: list[Path] = []
-        self._read: dict[Path, int] = {}
-        """Stem -> entries of it that are known."""
+        self._numbers: dict[Path, int] = {}
+        """Stem of a journal -> its number in `_stems`."""
+        self._known: dict[Path, int] = {}
+        """Stem -> entries of it that were taken in."""
         self._own: _Writer | None = None
-        self._own_number = -1
         folder.mkdir(parents=True, exist_ok=True)
         self.refresh()
 
@@ -87,43 +88,40 @@ class Memo:
         with self._lock:
             try:
                 if self._own is None:
-                    self._own, self._own_number = _Writer(self._folder), len(self._stems)
-                    self._stems.append(self._own.stem)
-                self._own.add(key, _packed(kept), kept.answer, price)
+                    self._own = _Writer(self._folder)
+                    self._begin(self._own.stem)
+                entry = self._own.add(key, _packed(kept), kept.answer, price)
             except OSError as error:
+                self._own = None  # its end may be torn
                 what = f"an answer cannot be written: {error.strerror}"
                 raise ThresherError(what, str(self._folder), "Make room, and run the same command") from error
-            self.tokens += sum(_tokens(kept.answer))
-            self.money += price
-            self._recent[_halves(key)[0]] = (self._own_number << 32) + self._own.entries - 1
-            if len(self._recent) >= FOLD:
-                self._sort_in()
+            self._take(self._own.stem, np.frombuffer(entry, ENTRY))
 
     def refresh(self) -> None:
         """Read what other processes have written since."""
         with self._lock, os.scandir(self._folder) as files:
             for file in sorted(files, key=lambda file: file.name):
-                stem = Path(file.path).with_suffix("")
-                if file.name.endswith(".idx") and not (self._own and stem == self._own.stem):
-                    self._read_on(stem, file.stat().st_size // ENTRY.itemsize)
+                if not file.name.endswith(".idx"):
+                    continue
+                stem, entries = Path(file.path).with_suffix(""), file.stat().st_size // ENTRY.itemsize
+                self._begin(stem)
+                if (more := entries - (known := self._known[stem])) > 0:
+                    self._take(stem, np.fromfile(file.path, ENTRY, more, offset=known * ENTRY.itemsize))
 
-    def _read_on(self, stem: Path, entries: int) -> None:
-        known = self._read.get(stem, 0)
-        if entries <= known:
-            return
-        if stem not in self._read:
+    def _begin(self, stem: Path) -> None:
+        if stem not in self._known:
+            self._numbers[stem] = len(self._stems)
             self._stems.append(stem)
-        index = stem.with_suffix(".idx")
-        added = np.fromfile(index, ENTRY, entries - known, offset=known * ENTRY.itemsize)
-        self._count(added, self._stems.index(stem), known)
-        self._read[stem] = known + len(added)
+            self._known[stem] = 0
 
-    def _count(self, entries: np.ndarray, file: int, start: int) -> None:
-        """Take entries of a file in, the first of which has the number `start`."""
+    def _take(self, stem: Path, entries: np.ndarray) -> None:
+        """Take the next entries of a journal in."""
         self.tokens += int(entries["prompt_tokens"].sum()) + int(entries["completion_tokens"].sum())
         self.money += float(entries["price"].sum())
-        places = np.arange(start, start + len(entries), dtype=np.uint64) + np.uint64(file << 32)
-        if len(entries) < FOLD:
+        start = (self._numbers[stem] << 32) + self._known[stem]
+        places = np.arange(start, start + len(entries), dtype=np.uint64)
+        self._known[stem] += len(entries)
+        if len(entries) + len(self._recent) < FOLD:
             self._recent.update(zip(entries["first"].tolist(), places.tolist(), strict=True))
         else:
             self._sort_in(entries["first"], places)
@@ -155,16 +153,17 @@ class _Writer:
 
     def __init__(self, folder: Path) -> None:
         self.stem = folder / f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}"
-        self.entries = 0
         self._data = _appended(self.stem.with_suffix(".dat"))
         self._index = _appended(self.stem.with_suffix(".idx"))
         self._offset = 0
 
-    def add(self, key: bytes, line: bytes, answer: Reply | Failure, price: float) -> None:
+    def add(self, key: bytes, line: bytes, answer: Reply | Failure, price: float) -> bytes:
+        """The entry that was written. Raises OSError."""
         where = (self._offset, len(line), zlib.crc32(line))
         self._offset += _write(self._data, line)
-        _write(self._index, _PACKED.pack(*_halves(key), *where, *_tokens(answer), price))
-        self.entries += 1
+        entry = _PACKED.pack(*_halves(key), *where, *_tokens(answer), price)
+        _write(self._index, entry)
+        return entry
 
 
 def _halves(key: bytes) -> tuple[int, int]:

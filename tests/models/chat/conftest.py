@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,34 @@ from thresher.operators.models.chat.endpoint import Endpoint
 from thresher.operators.models.chat.messages import probe
 from thresher.operators.models.clarity import Marks
 
+KEY = "sk-very-secret-8215"
+RECIPE = """
+thresher: 1
+name: judged
+tables:
+  images:
+    ingest: {{folder: ./pictures}}
+    steps:
+      - clarity: {{model: {model}, endpoint: "{url}", timeout_s: {timeout_s}, key_env: JUDGE_KEY}}
+      - select: {{drop: {{unclear: "clarity < 0.5"}}}}
+    export: {{shard_size: 1MB}}
+"""
+PATIENT = """
+import os
+if "THRESHER_TEST" in os.environ:
+    import thresher.operators.models.chat.patience as patience
+    patience.BACKOFF_S = 0.05
+"""
+LEVELS = [1000 * green + red for green in range(4) for red in range(60, 250, 10)]
+"""76: more than one slice, and enough work to start Ray for."""
 GOOD = {"sharpness": "excellent", "noise": "good", "dynamic_range": "fair"}
 
 
 class Server(ThreadingHTTPServer):
     """`faults`: level of a picture of one colour (see `plain`), or -1 for the probe and what has no picture
     -> what to do, one for each time that it is asked; the last one stays. What is not listed is answered
-    well. `blind`: what becomes of every picture; `not_known`: a field at which a request is not taken."""
+    well. `script(body)`, if there is one: the answer instead, or a status. `blind`: what becomes of every
+    picture; `not_known`: a field at which a request is not taken."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -44,6 +66,7 @@ class Server(ThreadingHTTPServer):
         self.blind = self.not_known = ""
         self.dies_after: int | None = None
         self.slow_s = 0.0
+        self.script: Callable[[dict[str, Any]], Any] | None = None
         self.lock = threading.Lock()
 
     @property
@@ -84,7 +107,10 @@ class Handler(BaseHTTPRequestHandler):
             elif fault == "ok":
                 server.answered[level] += 1
         time.sleep(server.slow_s)
-        self.answer(fault)
+        if server.script is None:
+            return self.answer(fault)
+        said = server.script(body)
+        self.answer(str(said)) if isinstance(said, int) else self.send(200, json.dumps(said).encode())
 
     def answer(self, fault: str) -> None:
         good = json.dumps(GOOD)
@@ -224,6 +250,30 @@ def filled() -> Callable[[Endpoint, list[Any], int], list[Any]]:
         return endpoint.each(asked, lambda chat, said: chat.fill(said, Marks, max_tokens))
 
     return together
+
+
+@pytest.fixture(scope="session")
+def levels() -> list[int]:
+    """Of the pictures of `judged`."""
+    return LEVELS
+
+
+@pytest.fixture
+def judged(cli, server, plain, recipe) -> Callable[..., Path]:
+    """Pictures, a key, short waits; `judged(...)` writes the recipe."""
+    folder, site = cli.cwd / "pictures", cli.cwd / "site"
+    folder.mkdir()
+    site.mkdir()
+    for level in LEVELS:
+        Image.fromarray(plain(level)).save(folder / f"{level}.png")
+    (site / "sitecustomize.py").write_text(PATIENT)
+    cli.env |= {"JUDGE_KEY": KEY, "THRESHER_TEST": "1"}
+    cli.env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+
+    def write(url: str = "", model: str = "judge-1", timeout_s: float = 0.5) -> Path:
+        return recipe(text=RECIPE.format(url=url or server.url, model=model, timeout_s=timeout_s))
+
+    return write
 
 
 def _picture(body: dict[str, Any]) -> bytes | None:

@@ -1,16 +1,13 @@
 """`clarity` as a user runs it, against a real server."""
 
 import json
-import os
 import re
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from thresher.operators.base import Batch
 from thresher.operators.models.chat.messages import prompt_revision
@@ -19,23 +16,6 @@ from thresher.pipelines.plan.fingerprint import operator_fingerprint
 from thresher.pipelines.runview import open_run
 
 KEY = "sk-very-secret-8215"
-RECIPE = """
-thresher: 1
-name: judged
-tables:
-  images:
-    ingest: {{folder: ./pictures}}
-    steps:
-      - clarity: {{model: {model}, endpoint: "{url}", timeout_s: {timeout_s}, key_env: JUDGE_KEY}}
-      - select: {{drop: {{unclear: "clarity < 0.5"}}}}
-    export: {{shard_size: 1MB}}
-"""
-PATIENT = """
-import os
-if "THRESHER_TEST" in os.environ:
-    import thresher.operators.models.chat.patience as patience
-    patience.BACKOFF_S = 0.05
-"""
 FAULTS = {
     60: "refusal",
     70: "truncated",
@@ -61,26 +41,6 @@ FAILED = {
     130: "endpoint_timeout",
     170: "not_taken",
 }
-LEVELS = [1000 * green + red for green in range(4) for red in range(60, 250, 10)]
-"""76: more than one slice, and enough work to start Ray for."""
-
-
-@pytest.fixture
-def judged(cli, server, plain, recipe) -> Callable[..., Path]:
-    """Pictures, a key, short waits; `judged(...)` writes the recipe."""
-    folder, site = cli.cwd / "pictures", cli.cwd / "site"
-    folder.mkdir()
-    site.mkdir()
-    for level in LEVELS:
-        Image.fromarray(plain(level)).save(folder / f"{level}.png")
-    (site / "sitecustomize.py").write_text(PATIENT)
-    cli.env |= {"JUDGE_KEY": KEY, "THRESHER_TEST": "1"}
-    cli.env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-
-    def write(url: str = "", model: str = "judge-1", timeout_s: float = 0.5) -> Path:
-        return recipe(text=RECIPE.format(url=url or server.url, model=model, timeout_s=timeout_s))
-
-    return write
 
 
 def values(run: Path) -> dict[int, float | None]:
@@ -133,12 +93,12 @@ def test_the_key_is_nowhere(cli, server, judged):
 
 
 @pytest.mark.parametrize("where", ["local", "ray"])
-def test_a_dead_endpoint_stops_the_run_and_nothing_is_asked_twice(cli, server, judged, where):
+def test_a_dead_endpoint_stops_the_run_and_nothing_is_asked_twice(cli, server, judged, levels, where):
     """On Ray four parts are in work when one task finds out."""
     path, flags = judged(), ["--local"] if where == "local" else []
     if where == "ray":
         path.write_text(path.read_text().replace("name: judged", "name: judged\npart_size: 20"))
-    server.faults = {level: ["ok"] for level in LEVELS}
+    server.faults = {level: ["ok"] for level in levels}
     server.dies_after = 7
     cli("run", str(path), "--run", "r", *flags, code=1)
     assert server.url in cli.err and "same command" in cli.err, cli.err
@@ -147,10 +107,10 @@ def test_a_dead_endpoint_stops_the_run_and_nothing_is_asked_twice(cli, server, j
     assert sum(line["prompt_tokens"] for line in lines if line["event"] == "model") == 7 * 500
     server.dies_after = None
     cli.run(path, "--run", "r", *flags)
-    assert server.answered == dict.fromkeys(LEVELS, 1)
+    assert server.answered == dict.fromkeys(levels, 1)
 
 
-def test_an_interrupted_run_goes_on(cli, server, judged):
+def test_an_interrupted_run_goes_on(cli, server, judged, levels):
     server.slow_s = 0.3
     process = cli.popen("run", str(judged(timeout_s=5)), "--run", "r", "--local")
     while not server.asked:
@@ -158,18 +118,18 @@ def test_an_interrupted_run_goes_on(cli, server, judged):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     first = sum(server.asked.values())
-    assert process.returncode == 130 and first < len(LEVELS)
+    assert process.returncode == 130 and first < len(levels)
     cli.run(judged(timeout_s=5), "--run", "r", "--local")
-    assert sum(server.asked.values()) == len(LEVELS)
+    assert sum(server.asked.values()) == len(levels)
 
 
-def test_only_what_changes_values_recomputes(cli, server, judged):
+def test_only_what_changes_values_recomputes(cli, server, judged, levels):
     cli.run(judged(), "--run", "r", "--local")
     asked = sum(server.asked.values())
     cli.run(judged(url=server.url.replace("127.0.0.1", "localhost"), timeout_s=9), "--run", "r", "--local")
-    assert sum(server.asked.values()) == asked == len(LEVELS)
+    assert sum(server.asked.values()) == asked == len(levels)
     plan = cli("plan", str(judged(model="judge-2")), "--run", "r")
-    assert f"at least {len(LEVELS)} requests to {server.url}" in plan
+    assert f"at least {len(levels)} requests to {server.url}" in plan
     cli.run(judged(model="judge-2"), "--run", "r", "--local")
     assert sum(server.asked.values()) == 2 * asked
 

@@ -1,0 +1,167 @@
+"""Answers are kept by what was asked, survive a kill, and are counted against the budget."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from thresher.operators.base import Failure
+from thresher.operators.models.chat import memo as memos
+from thresher.operators.models.chat.memo import ENTRY, Kept, Memo
+from thresher.operators.models.chat.messages import Message
+from thresher.operators.models.chat.question import Question
+from thresher.operators.models.chat.replies import Reply, Token
+from thresher.operators.models.clarity import Marks
+from thresher.schemas import Reason, ThresherError
+
+tokens = st.builds(Token, st.text(), st.lists(st.tuples(st.text(), st.floats(-50, 0))).map(tuple))
+counts = st.integers(0, 2**32 - 1)
+replies = st.builds(
+    Reply, st.text(), st.text(), st.booleans(), counts, counts, st.lists(tokens, max_size=3).map(tuple)
+)
+shares = st.tuples(*[st.floats(0, 1)] * 4)
+FOLD = memos.FOLD
+answers = replies | st.text().map(lambda said: Failure(Reason.FILTERED, said))
+
+
+def key(number: int) -> bytes:
+    return hashlib.blake2b(str(number).encode(), digest_size=16).digest()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(answers, min_size=1, max_size=30), st.integers(1, 5), shares)
+def test_what_is_kept_comes_back_whole_or_not_at_all(tmp_path_factory, said, fold, shares):
+    """From the same process and from others, sorted in or not, and after a file was cut anywhere."""
+    memos.FOLD = fold
+    folder = tmp_path_factory.mktemp("memo")
+    early = Memo(folder)
+    writers = [Memo(folder), Memo(folder)]
+    for i, answer in enumerate(said):
+        writers[i % 2].add(key(i), Kept(answer, 0.5), price=0.25)
+    early.refresh()
+    for memo in (early, Memo(folder)):
+        assert [memo.get(key(i)) for i in range(len(said))] == [Kept(answer, 0.5) for answer in said]
+        assert memo.get(key(-1)) is None and memo.money == len(said) / 4
+        assert memo.tokens == sum(a.prompt_tokens + a.completion_tokens for a in said if isinstance(a, Reply))
+    stems = [writer._own.stem for writer in writers if writer._own]
+    files = [stem.with_suffix(end) for stem in stems for end in (".idx", ".dat")]
+    for file, share in zip(files, shares, strict=False):
+        os.truncate(file, int(share * file.stat().st_size))
+    cut = Memo(folder)
+    for i, answer in enumerate(said):
+        assert cut.get(key(i)) in (None, Kept(answer, 0.5))
+    cut.add(key(-1), Kept(said[0], 1), 0)
+    assert Memo(folder).get(key(-1)) == Kept(said[0], 1)
+    memos.FOLD = FOLD
+
+
+def test_a_key_is_of_everything_that_is_asked_and_of_nothing_else(plain):
+    first = Question([Message("user", (b"picture", "Judge."))], 100, Marks)
+    others = [
+        first._replace(messages=[Message("user", (b"another", "Judge."))]),
+        first._replace(messages=[Message("user", (b"picture", "Judge!"))]),
+        first._replace(messages=[Message("system", (b"picture", "Judge."))]),
+        first._replace(messages=[Message("user", ("Judge.", b"picture"))]),
+        first._replace(max_tokens=200),
+        first._replace(form=None),
+        first._replace(temperature=1),
+        first._replace(seed=1),
+        first._replace(more={"logprobs": True}),
+    ]
+    keys = {question.written("m").key for question in [first, *others]} | {first.written("n").key}
+    assert len(keys) == 11 and first._replace().written("m").key in keys
+    body = json.loads(first.written("m").body)
+    assert body["messages"] == [message.wire() for message in first.messages]
+
+
+def test_a_disk_without_room_stops_with_what_to_do(tmp_path):
+    memo = Memo(tmp_path)
+    memo.add(key(0), Kept(Reply("yes", "stop"), 1), 0)
+    os.dup2(os.open("/dev/full", os.O_WRONLY), memo._own._data.fileno())
+    with pytest.raises(ThresherError, match=r"No space left.*Make room"):
+        memo.add(key(1), Kept(Reply("no", "stop"), 1), 0)
+    memo.add(key(2), Kept(Reply("no", "stop"), 1), 0)
+    assert [Memo(tmp_path).get(key(i)) is None for i in range(3)] == [False, True, False]
+
+
+def kept(run: Path) -> int:
+    """Answers in the journals of a run."""
+    return sum(file.stat().st_size // ENTRY.itemsize for file in (run / "memo/chat").glob("*.idx"))
+
+
+def kill(process, whole_tree: bool) -> None:
+    """SIGKILL; the driver alone leaves a child behind, which finds out by itself."""
+    tree = psutil.Process(process.pid).children(recursive=True) if whole_tree else []
+    os.kill(process.pid, signal.SIGKILL)
+    for child in tree:
+        child.kill()
+    process.communicate(timeout=60)
+
+
+def quiet(server) -> int:
+    """Waits until nobody asks any more; how many were asked."""
+    while (before := sum(server.asked.values())) == 0 or time.monotonic() - server.times[-1] < 1.5:
+        time.sleep(0.1)
+    return before
+
+
+@pytest.mark.parametrize(("where", "whole_tree"), [("local", False), ("local", True), ("ray", True)])
+def test_a_kill_loses_no_answer(cli, server, judged, where, whole_tree):
+    flags, server.slow_s = ["--local"] if where == "local" else [], 0.1
+    path = judged(timeout_s=30)
+    if where == "ray":
+        path.write_text(path.read_text().replace("name: judged", "name: judged\npart_size: 20"))
+    process = cli.popen("run", str(path), "--run", "r", *flags)
+    while server.answered.total() < 30:
+        time.sleep(0.01)
+    kill(process, whole_tree)
+    asked = quiet(server)
+    lost = asked - kept(cli.cwd / "r")
+    assert 30 <= asked < 76 and lost <= 16 * (1 if where == "local" else 4), (asked, lost)
+    cli.run(path, "--run", "r", *flags)
+    assert sum(server.asked.values()) == 76 + lost
+    lines = [json.loads(line) for line in (cli.cwd / "r/metrics.jsonl").read_text().splitlines()]
+    (used,) = [line for line in lines if line["event"] == "model"]
+    assert used["memo_hits"] == (asked - lost if whole_tree else 0)  # a child left behind wrote its columns
+    assert used["prompt_tokens"] == 500 * used["requests"]
+
+
+def test_a_budget_stops_all_processes_and_keeps_what_was_answered(cli, server, judged):
+    path, server.slow_s = judged(timeout_s=30), 0.05
+    path.write_text(path.read_text().replace("name: judged", "name: judged\npart_size: 20"))
+    (cli.cwd / "profile.yaml").write_text("in_flight: 2\nworkers: 3\n")
+    command = ("run", str(path), "--run", "r", "--profile", "profile.yaml")
+    cli(*command, "--set", "budget.tokens=10000", code=1)
+    assert re.search(r"budget\.tokens: the budget is spent: 1\d,\d+ of 10,000\. Raise `budget", cli.err), (
+        cli.err
+    )
+    assert "what was answered is kept" in cli.err
+    assert 20 <= server.answered.total() <= 20 + 2 * 3 - 1
+    assert kept(cli.cwd / "r") == server.answered.total()
+    cli(*command, "--set", "budget.tokens=100000")
+    assert server.answered.total() == sum(server.asked.values()) == 76
+
+
+def test_money_is_counted_where_a_price_is_given(cli, server, judged):
+    """520 tokens of 1,000,000: 0.001 for 500 read and 0.0004 for 20 written."""
+    path, bound = judged(), ["--set", "budget.money=0.01"]
+    cli("plan", str(path), "--run", "r", *bound, code=2)
+    assert "photos.yaml:8: `budget.money` is given, and this step has no price" in cli.err
+    path.write_text(path.read_text().replace("{model:", "{price: {input: 2, output: 20}, model:"))
+    cli("run", str(path), "--run", "r", "--local", *bound, code=1)
+    assert "budget.money: the budget is spent" in cli.err
+    assert 8 <= server.answered.total() <= 8 + 15
+    cli.run(path, "--run", "r", "--local")
+    lines = [json.loads(line) for line in (cli.cwd / "r/metrics.jsonl").read_text().splitlines()]
+    prices = [line["price"] for line in lines if line["event"] == "model"]
+    assert sum(prices) == pytest.approx(76 * 0.0014, rel=1e-3)
+    page = (cli.cwd / "r/report.html").read_text()
+    assert "price" in page and "memo hits" in page
