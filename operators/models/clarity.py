@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -45,7 +44,7 @@ class Clarity(ChatMeasure):
     The marks are words (excellent 1, good 0.75, fair 0.5, poor 0.25, bad 0.02); what the model is not sure of
     is null and does not count. It sees the picture at a short side of 512 px and a long side of 1,024: fine
     noise and slight blur are gone there, and are in `sharpness` and `noise` of `quality`. The marks are
-    uncalibrated. It needs an endpoint; `quality.nr` is the choice on a CPU alone.
+    uncalibrated. It needs a model on a server or a GPU; `quality.nr` is the choice on a CPU alone.
     """
 
     views = (RGB,)
@@ -60,14 +59,10 @@ class Clarity(ChatMeasure):
             Column("clarity", pa.float32(), "score", "geometric mean of the three, uncalibrated", 0, 1)
         ]
         columns += [Column(name, pa.float32(), "score", PARTS[name], 0, 1) for name in PARTS]
-        return [replace(c, backend=self.params.model, revision=self._revision) for c in columns]
+        return [replace(c, backend=self.params.title, revision=self.revision()) for c in columns]
 
-    @cached_property
-    def _revision(self) -> str:
+    def asks(self) -> str:
         return prompt_revision(PROMPT, Marks)
-
-    def revision(self) -> str:
-        return self._revision
 
     def check(self, available: Mapping[str, Column]) -> None:
         self.params.check("Without one, take `quality.nr`, which is classical")

@@ -51,6 +51,7 @@ def load_model(kind: str, folder: Path, device: str, exact: bool = False) -> Any
         model, found = getattr(transformers, kind).from_pretrained(
             folder,
             local_files_only=True,
+            trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32 if exact else precision(device),
             output_loading_info=True,

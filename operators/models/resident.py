@@ -250,6 +250,11 @@ def configure(device: str = "", batch: int = 0, compiled: bool = False) -> None:
     _settings.update(device=device, batch=batch, compiled=compiled)
 
 
+def profile_batch() -> int:
+    """The batch that the profile asks for; 0 where it does not."""
+    return int(_settings["batch"])
+
+
 def resident(measure: "ModelMeasure") -> Resident:
     """The resident of this process for a Measure with these parameters; loaded at the first call."""
     device = "cpu" if measure.device == "cpu" else _settings["device"] or default_device()

@@ -79,7 +79,7 @@ def locate(place: str) -> Path:
         if match["file"]:
             found = Path(hf_hub_download(match["repo"], match["file"], revision=match["revision"]))
         else:
-            patterns = ["*.json", "*.safetensors", "*.model", "*.txt"]
+            patterns = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
             found = Path(
                 snapshot_download(match["repo"], revision=match["revision"], allow_patterns=patterns)
             )

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from thresher.operators.models.chat.params import ChatParams
+from thresher.operators.models.clarity import Clarity
 from thresher.operators.models.classify import Classify, ClassifyParams
 from thresher.operators.models.embed import Embed, ModelParams
 from thresher.operators.models.ground import Ground, GroundParams
@@ -28,7 +30,11 @@ def _outliner(place: str):
     return Ground(GroundParams(backend="owlv2", weights="hf:lab/d@abcdef0", sam=place, prompts=("a cat",)))
 
 
-@pytest.mark.parametrize("make", [_embed, _classify, _detector, _outliner])
+def _talker(place: str):
+    return Clarity(ChatParams(backend="transformers", weights=place))
+
+
+@pytest.mark.parametrize("make", [_embed, _classify, _detector, _outliner, _talker])
 def test_repository_commit_and_file_count(make):
     """Nothing is fetched: the fingerprint of a plan is known without a network."""
     places = [f"hf:lab/a@{COMMIT}", f"hf:lab/b@{COMMIT}", "hf:lab/a@1a2b3c5"]
@@ -38,7 +44,7 @@ def test_repository_commit_and_file_count(make):
     assert operator_fingerprint(make(places[0]), {}, None) in found, "the same twice"
 
 
-@pytest.mark.parametrize("make", [_embed, _classify, _detector, _outliner])
+@pytest.mark.parametrize("make", [_embed, _classify, _detector, _outliner, _talker])
 def test_the_bytes_of_a_local_place_count_and_its_path_does_not(make, tmp_path):
     found = []
     for folder, data in (("a", b"x"), ("b", b"x"), ("c", b"y")):

@@ -2,29 +2,49 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, Literal
 
-from thresher.operators.base import Failure
+from thresher.operators.base import Failure, Params
 from thresher.operators.models.chat.chat import Chat, ChatModel
 from thresher.operators.models.chat.params import ChatParams
 from thresher.operators.models.model import Input, ModelMeasure
+from thresher.operators.models.resident import profile_batch
 
 
 class ChatMeasure(ModelMeasure):
     """Base of captioners, judges and rewriters; `params_model` is a ChatParams."""
 
     params_model: ClassVar[type[ChatParams]] = ChatParams
-    device = "cpu"
+    device: Literal["any", "cpu"] = "cpu"
     batch = 256
     """Records whose conversations are under way or wait; so many prepared pictures are held."""
     filled = False
+
+    def __init__(self, params: Params | None = None) -> None:
+        super().__init__(params)
+        if self.params.local:
+            self.device = "any"
+        if self.params.backend == "transformers":
+            self.batch = 64  # it takes minutes for them, after which a run can be stopped
 
     @abstractmethod
     async def work(self, chat: Chat, item: Input) -> Mapping[str, Any] | Failure:
         """Column -> value of one record, of what `prepare` made."""
 
+    def asks(self) -> str:
+        """Revision of what is said to the model: of prompts and forms, see `messages.prompt_revision`."""
+        return ""
+
+    def revision(self) -> str:
+        return self._revision
+
+    @cached_property
+    def _revision(self) -> str:
+        return " ".join(filter(None, (self.asks(), self.params.revision())))
+
     def load(self, device: str) -> ChatModel:
-        model: ChatModel = self.params.connect()
+        model: ChatModel = self.params.connect(device, profile_batch())
         return model
 
     def spent(self, model: ChatModel) -> Mapping[str, float]:

@@ -1,12 +1,16 @@
 """The parameters that every Measure of the chat role has; where the model is asked, and with which key."""
 
 import os
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from thresher.operators.base import Params
+from thresher.operators.models import weights
+from thresher.operators.models.chat.chat import ChatModel
 from thresher.operators.models.chat.endpoint import Endpoint
+from thresher.operators.models.chat.local.folder import check_folder
 from thresher.operators.models.chat.server import FREE, Prices
 from thresher.schemas.errors import FieldError, ThresherError
 
@@ -21,9 +25,16 @@ class Price(BaseModel):
 
 
 class ChatParams(Params):
-    """Which model, and where. The model counts for the fingerprint; the others change no value."""
+    """Which model, and where. Back end, model and the bytes of weights count for the fingerprint; the others
+    change no value."""
 
-    model: str = Field("", description="the model's name at the endpoint")
+    backend: Literal["endpoint", "transformers", "vllm"] = Field(
+        "endpoint", description="a server, or `weights` in this process: with transformers, or vllm on CUDA"
+    )
+    model: str = Field("", description="the model's name at the endpoint; for weights, what to call them")
+    weights: str | None = Field(
+        None, description="a folder as `save_pretrained` writes it, or `hf:ORG/NAME@COMMIT`; not of endpoint"
+    )
     endpoint: str = Field("", description="such as http://localhost:8000/v1: where `/chat/completions` lies")
     key_env: str = Field(
         "",
@@ -35,8 +46,58 @@ class ChatParams(Params):
         None, description="of a million tokens, `{input: X, output: Y}`, for costs and `budget.money`"
     )
 
+    @property
+    def local(self) -> bool:
+        """Whether the model runs in this process."""
+        return self.backend != "endpoint"
+
+    @property
+    def title(self) -> str:
+        """What columns name as their back end."""
+        return self.model or self.backend
+
+    def revision(self) -> str:
+        """Of the weights; empty for an endpoint, which does not tell."""
+        return "" if self.weights is None else weights.revision(self.weights)
+
     def check(self, without: str) -> None:
         """Raise FieldError at plan time if nothing can be asked. `without`: what to do with no endpoint."""
+        if self.local:
+            self._check_local()
+        else:
+            self._check_endpoint(without)
+
+    def connect(self, device: str = "cpu", batch: int = 0) -> ChatModel:
+        """The model: on `device`, given `batch` requests at once (0: its default); or the endpoint, with the
+        key from the environment. Raises ThresherError if that cannot be had."""
+        if not self.local:
+            return self._endpoint()
+        from thresher.operators.models.chat.local.model import LocalModel
+        from thresher.operators.models.chat.local.transformers_engine import TransformersEngine
+        from thresher.operators.models.chat.local.vllm_engine import VllmEngine
+
+        engine = TransformersEngine if self.backend == "transformers" else VllmEngine
+        return LocalModel(engine(self.weights or "", device, batch), self.title)
+
+    def _check_local(self) -> None:
+        if self.endpoint:
+            what = f"the back end {self.backend} has no endpoint"
+            raise FieldError(what, ("endpoint",), "Remove it, or take `backend: endpoint`")
+        if self.weights is None:
+            raise FieldError(
+                f"the back end {self.backend} needs `weights`", ("backend",), "Add `weights: PATH`"
+            )
+        needed = [("vllm", "vllm")]
+        if self.backend == "transformers":
+            needed = [(name, "models") for name in ("torch", "torchvision", "transformers", "xgrammar")]
+        for package, extra in needed:
+            weights.check_package(package, extra)
+        check_folder(self.weights)
+
+    def _check_endpoint(self, without: str) -> None:
+        if self.weights is not None:
+            mend = "Add `backend: transformers` (or vllm), or remove it"
+            raise FieldError("an endpoint has no weights here", ("weights",), mend)
         if not self.endpoint:
             mend = f"Add `endpoint: http://HOST:PORT/v1` and `model: NAME`. {without}"
             raise FieldError("it asks a model, and no endpoint is given", mend=mend)
@@ -51,8 +112,7 @@ class ChatParams(Params):
         if not self.model:
             raise FieldError("no model is named", mend="Add `model: NAME`, as the server calls it")
 
-    def connect(self) -> Endpoint:
-        """The endpoint, with the key from the environment. Raises ThresherError if that has none."""
+    def _endpoint(self) -> Endpoint:
         key = os.environ.get(self.key_env, "").strip() if self.key_env else ""
         if self.key_env and not (key.isascii() and key.isprintable() and key):
             what = f"the environment variable {self.key_env} holds no key"

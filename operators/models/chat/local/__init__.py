@@ -1,0 +1,1 @@
+"""The chat role in this process: a vision-language model of transformers, or the engine of vLLM."""
