@@ -2,11 +2,14 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Self
 
 import pyarrow as pa
+
+from thresher.schemas.errors import FieldError, nearest
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,13 @@ def _field(column: Column) -> pa.Field:
     }
     metadata = {k: str(v) for k, v in described.items() if k != "name" and v is not None}
     return pa.field(column.name, column.dtype, metadata=metadata)
+
+
+def require_text(available: Mapping[str, Column], name: str, path: tuple[str | int, ...]) -> None:
+    """Raise FieldError at `path` unless the column `name` exists and holds texts."""
+    column = available.get(name)
+    if column is None:
+        texts = [n for n, c in available.items() if pa.types.is_string(c.dtype)]
+        raise FieldError(f"no earlier step writes the column {name!r}", path, nearest(name, texts))
+    if not pa.types.is_string(column.dtype):
+        raise FieldError(f"the column {name!r} holds no texts but {column.dtype}", path)
