@@ -31,6 +31,8 @@ _BUILTIN = {
     "faces": "thresher.operators.models.faces",
     "langid": "thresher.operators.models.langid",
     "head": "thresher.operators.models.head",
+    "caption.draw": "thresher.operators.captions.draw",
+    "balance.captions": "thresher.operators.balance.captions",
     "export": "thresher.operators.export",
 }
 _registered: dict[str, type[Operator]] = {}

@@ -66,6 +66,8 @@ def run(work: "Run", as_json: bool) -> int:
         print(funnel_table(table.name, table.funnel))
         for line in problem_lines(table.problems):
             print(line)
+        for said in table.warnings:
+            print(f"  Warning: {said}")
         if table.export:
             latest = table.export.parent / "latest"
             print(f"Shards: {table.export if work.limit else latest}")
@@ -88,6 +90,7 @@ def _as_json(summary: "RunSummary") -> dict[str, Any]:
                 "computed": t.computed,
                 "export": str(t.export) if t.export else None,
                 "problems": t.problems,
+                "warnings": t.warnings,
             }
             for t in summary.tables
         },

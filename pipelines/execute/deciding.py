@@ -41,6 +41,8 @@ def decide(table: "TableRun", step: StepPlan) -> None:
                 return
         _make(table, step, rows, folder)
     table.decisions[step.label] = folder
+    found = read_json(folder / "facts.json") or {}
+    table.warnings += [f"{step.label}: {said}" for said in found.get("warnings", [])]
     _take_over(table, step, folder)
 
 

@@ -52,6 +52,7 @@ class TableSummary:
     computed: list[tuple[str, int]]
     export: Path | None
     problems: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -139,7 +140,8 @@ class Run:
         write_ledger(table)
         export_table(table)
         self.stopper.check()
-        return TableSummary(name, table.state.counts, table.computed, table.export_folder, table.problems)
+        counts, export = table.state.counts, table.export_folder
+        return TableSummary(name, counts, table.computed, export, table.problems, table.warnings)
 
     def _resolve(self, table: str) -> list[Source]:
         sources: list[Source] = []

@@ -55,6 +55,8 @@ class TableRun:
         self.computed: list[tuple[str, int]] = []
         """(step, rows) that this run computed, or in a plan would compute."""
         self.problems: list[dict[str, Any]] = []
+        self.warnings: list[str] = []
+        """What Decide steps found that the user should know."""
         self.export_folder: Path | None = None
         self.listed_bytes = 0
         self.ledger_folder: str | None = None

@@ -1,0 +1,103 @@
+"""The texts that a record's caption can be drawn from, and whose words they are."""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from thresher.operators.captions.checks.entities import entity_support
+from thresher.operators.captions.record import CaptionRecord, Text, joined
+from thresher.operators.captions.synthesis import Synth, level_of
+from thresher.operators.captions.taxonomy import Lang, Level
+from thresher.operators.captions.words import HAN, count
+
+Split = Literal["raw", "recaption", "fused"]
+FEWEST = 3
+"""Words or characters of an alt text that is worth fusing: shorter ones are mostly file names."""
+
+
+class Candidate(NamedTuple):
+    """One text. `model` wrote it (None: people did); `human`: its provenance holds a human text."""
+
+    name: str
+    text: str
+    lang: Lang | None
+    level: Level | None
+    split: Split
+    model: str | None
+    human: bool
+    claims: tuple[str, ...] = ()
+    score: float | None = None
+    """Cosine of text and picture times 100."""
+    weight: float = 1.0
+
+
+def language_of(text: str) -> Lang:
+    """Chinese where Han characters are at least as many as English words."""
+    han = count(text, "zh", "raw")
+    return "zh" if han and han >= count(HAN.sub(" ", text), "en", "raw") else "en"
+
+
+def raw(name: str, text: str) -> Candidate:
+    """A text that came with the file."""
+    return Candidate(name, text, language_of(text), "raw", "raw", None, True)
+
+
+def written(
+    name: str, text: str, record: CaptionRecord | None, lang: Lang | None, level: Level | None
+) -> Candidate:
+    """A text that a step wrote; `record`: the caption record that holds it."""
+    found = record.text(lang, level) if record and lang and level else None
+    if not record or not found:
+        return Candidate(name, text, lang, level, "recaption", None, False)
+    model = found.by.model if found.by else None
+    human = found.split != "recaption" or from_people(record, found.claims)
+    return Candidate(name, text, lang, level, found.split, model, human, found.claims)
+
+
+def synthesised(name: str, made: Synth, record: CaptionRecord) -> Candidate:
+    """A text that was put together from the record's claims."""
+    human = from_people(record, made.claims)
+    model = _writer(record)
+    return Candidate(name, made.text, made.lang, made.level, "recaption", model, human, made.claims)
+
+
+def fused(name: str, record: CaptionRecord) -> list[Candidate]:
+    """The alt text and then the caption, for each language that both are in, if the whole names nobody
+    without evidence (`entity_support`)."""
+    found: dict[Lang, Candidate] = {}
+    for meta in record.facts.meta:
+        lang = language_of(meta.text)
+        if meta.kind == "alt_text" and lang not in found and count(meta.text, lang, "raw") >= FEWEST:
+            text = _fuse(meta.text, lang, record)
+            if text:
+                model = text.by.model if text.by else None
+                title = f"{name}.{lang}.fused"
+                found[lang] = Candidate(title, text.text, lang, text.level, "fused", model, True, text.claims)
+    return list(found.values())
+
+
+def from_people(record: CaptionRecord, claims: Iterable[str]) -> bool:
+    """Whether one of the claims rests on a text that came with the picture."""
+    said = {meta.id for meta in record.facts.meta if meta.kind != "exif"}
+    named = {entity.id for entity in record.facts.entities if said & {*entity.evidence}}
+    people = {f"meta:{id}" for id in said} | {f"entity:{id}" for id in named}
+    asked = {*claims}
+    return any(people & {*claim.provenance} for claim in record.claims if claim.id in asked)
+
+
+def _fuse(alt: str, lang: Lang, record: CaptionRecord) -> Text | None:
+    levels: tuple[Level, ...] = ("medium", "long", "short")
+    passed = {text.level: text for text in record.passed() if text.lang == lang and text.split == "recaption"}
+    recaption = next((passed[level] for level in levels if level in passed), None)
+    alt = " ".join(alt.split())
+    if recaption is None or alt.casefold().rstrip(".。") in recaption.text.casefold():
+        return None
+    stopped = alt if alt[-1] in ".!?。！？" else alt + {"en": ".", "zh": "。"}[lang]
+    said = [(stopped, ()), *((sentence.strip(), claims) for sentence, claims in recaption.parts())]
+    whole = joined(said, lang)
+    update = {**whole, "id": "fused", "split": "fused", "level": level_of(whole["text"], lang)}
+    text = recaption.model_copy(update=update)
+    return text if entity_support(text, record).ok else None
+
+
+def _writer(record: CaptionRecord) -> str | None:
+    return next((text.by.model for text in record.texts if text.by), None)

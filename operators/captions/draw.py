@@ -1,0 +1,260 @@
+"""`caption.draw`: one of a record's captions for training, and the chance of each."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, cast
+
+import pyarrow as pa
+from pydantic import Field, ValidationError
+
+from thresher.operators.base import Batch, Failure, Measure, Operator, Params, Values
+from thresher.operators.captions import candidates as made
+from thresher.operators.captions.candidates import Candidate
+from thresher.operators.captions.dice import Dice
+from thresher.operators.captions.record import CaptionRecord
+from thresher.operators.captions.synthesis import SynthesisParams, synthesise
+from thresher.operators.captions.taxonomy import Lang, Level
+from thresher.operators.captions.weights import Chance, Method, chances, pick
+from thresher.operators.registry import operator
+from thresher.schemas import Column, FieldError, Reason
+from thresher.schemas.columns import require_text
+
+RAW = "text"
+"""The column of the sidecar's text."""
+_WRITTEN = re.compile(r"(?P<record>.+)\.(?P<lang>en|zh)\.(?P<level>raw|tags|prompt|short|medium|long|dense)")
+
+_CANDIDATE = pa.struct(
+    {
+        "name": pa.string(),
+        "lang": pa.string(),
+        "level": pa.string(),
+        "split": pa.string(),
+        "model": pa.string(),
+        "text": pa.string(),
+        "score": pa.float32(),
+        "softmax": pa.float32(),
+        "power": pa.float32(),
+        "human": pa.bool_(),
+        "claims": pa.list_(pa.string()),
+    }
+)
+
+
+class CandidateParams(Params):
+    """One text column to draw from."""
+
+    text: str = Field(description="column of the text")
+    score: str | None = Field(None, description="column of its CLIP score, a cosine")
+    record: str | None = Field(
+        None, description="column of the caption record; null is `NAME` for `NAME.en.short`, if there is one"
+    )
+    weight: float = Field(1.0, ge=0, description="its odds are multiplied by this")
+
+
+class DrawParams(Params):
+    """What is drawn from, and how."""
+
+    candidates: Literal["auto"] | tuple[CandidateParams, ...] = Field(
+        "auto", description="text columns; `auto`: those of all caption steps before, and the sidecar's text"
+    )
+    method: Method = Field(
+        "power", description="how scores weigh: `power` (SANA's code) or `softmax` (paper)"
+    )
+    tau: float = Field(0.1, gt=0, description="temperature; the smaller, the more the best score wins")
+    clip_thr: float = Field(
+        25.0, description="`power` leaves out captions whose score times 100 is below, unless all are"
+    )
+    seed: int = Field(0, description="another seed draws other captions")
+    epoch: int = Field(0, ge=0, description="each epoch draws anew; which records keep raw text stays")
+    keep_raw: float = Field(
+        0.1, ge=0, le=1, description="share of records that keep raw or fused text, of those that have any"
+    )
+    synthesis: SynthesisParams | None = Field(
+        None, description="`{share: 0.3}`: so many records draw a caption made of verified claims; null: none"
+    )
+
+
+class Drawn(NamedTuple):
+    """Candidates of one record, their chances under both rules, and the place of the one that was drawn."""
+
+    candidates: Sequence[Candidate]
+    softmax: Sequence[float | None]
+    power: Sequence[float | None]
+    chosen: int | None
+
+
+@operator("caption.draw")
+class CaptionDraw(Measure):
+    """Draws one of a record's captions, from what captioners and people wrote, by CLIP score if it has one.
+
+    The draw follows from the record's id, `seed` and `epoch` alone. Scores decide between captions that have
+    one; a caption without keeps the chance of its weight. `keep_raw` of the records draw from their raw and
+    fused texts only, so that people's words stay in the pool. `fused` is the alt text and
+    a caption, if every name in it has evidence.
+    """
+
+    params_model = DrawParams
+    source = "SANA (arXiv 2410.10629, section 3.1; its code sana_data.py); raw texts: arXiv 2510.01631"
+    cost = "1 ms; 3 ms where a caption is synthesised"
+
+    def writes(self) -> list[Column]:
+        share = "share of the record's texts with no human text in their provenance; null: it has no text"
+        synthetic = "whether the drawn caption has no human text in its provenance"
+        return [
+            Column("caption.drawn", pa.string(), "", "the caption that was drawn; null: the record has none"),
+            Column("caption.drawn_from", pa.string(), "", "name of that candidate"),
+            Column(
+                "caption.drawn_by", pa.string(), "", "the model that wrote it; null: people, or not known"
+            ),
+            Column("caption.drawn_synthetic", pa.bool_(), "", synthetic),
+            Column("caption.candidates", pa.list_(_CANDIDATE), "", _MEANING),
+            Column("synthetic_text_share", pa.float32(), "share", share, 0, 1),
+        ]
+
+    def needs(self) -> tuple[str, ...]:
+        columns = [c for one in self._listed() for c in (one.text, one.score, one.record) if c]
+        return tuple(dict.fromkeys(columns))
+
+    def settled(self, available: Mapping[str, Column]) -> Operator:
+        listed = self.params.candidates
+        if listed == "auto":
+            listed = [
+                CandidateParams(text=name, score=_score_of(name, available)) for name in _texts(available)
+            ]
+        found = tuple(
+            one if one.record else one.model_copy(update={"record": _record_of(one.text, available)})
+            for one in listed
+        )
+        return type(self)(self.params.model_copy(update={"candidates": found}))
+
+    def check(self, available: Mapping[str, Column]) -> None:
+        listed = self._listed()
+        for i, one in enumerate(listed):
+            require_text(available, one.text, ("candidates", i, "text"))
+            if one.record:
+                require_text(available, one.record, ("candidates", i, "record"))
+            if one.score and getattr(available.get(one.score), "hi", None) != 1:
+                what = f"the column {one.score!r} holds no cosine of text and picture"
+                raise FieldError(what, ("candidates", i, "score"), "Name a column of `clip_score`")
+        names = [one.text for one in listed]
+        if len({*names}) < len(names):
+            raise FieldError("a text stands there twice", ("candidates",), "Name each once")
+        if not listed:
+            raise FieldError(
+                "there is nothing to draw from", ("candidates",), "Name at least one text column"
+            )
+
+    def measure(self, batch: Batch) -> Values:
+        rows = batch.columns.to_pylist() if batch.columns is not None else [{}] * len(batch)
+        columns: dict[str, list[Any]] = {column.name: [None] * len(batch) for column in self.writes()}
+        failures: dict[int, Failure] = {}
+        for i, (record, row) in enumerate(zip(batch.records, rows, strict=True)):
+            try:
+                values = _values(self.draw(record.id, row))
+            except ValidationError as error:
+                what = f"no caption record in {', '.join(self._records())}: {error.errors()[0]['msg']}"
+                failures[i] = Failure(Reason.BAD_VALUE, what)
+                continue
+            for name, value in values.items():
+                columns[name][i] = value
+        return Values(dict(columns), failures)
+
+    def draw(self, id: bytes, row: Mapping[str, Any]) -> Drawn:
+        """The draw of one record from its columns. Raises ValidationError where a caption record is none."""
+        params = self.params
+        records = {n: CaptionRecord.loads(row[n]) for n in self._records() if row.get(n)}
+        found = list(self._candidates(row, records))
+        softmax, power = (self._chances(found, method) for method in ("softmax", "power"))
+        dice = Dice("caption.draw", params.seed, id, params.epoch)
+        people = [i for i, one in enumerate(found) if one.split != "recaption"]
+        if people and Dice("caption.draw.keep", params.seed, id).uniform() < params.keep_raw:
+            shares = self._chances([found[i] for i in people], params.method)
+            return Drawn(found, softmax, power, people[pick(shares, dice.uniform())])
+        if more := self._synthesised(id, records, dice):
+            return Drawn([*found, more], [*softmax, None], [*power, None], len(found))
+        shares = softmax if params.method == "softmax" else power
+        return Drawn(found, softmax, power, pick(shares, dice.uniform()) if found else None)
+
+    def _listed(self) -> Sequence[CandidateParams]:
+        listed = self.params.candidates
+        return [CandidateParams(text=RAW)] if listed == "auto" else listed
+
+    def _records(self) -> list[str]:
+        return list(dict.fromkeys(one.record for one in self._listed() if one.record))
+
+    def _candidates(
+        self, row: Mapping[str, Any], records: Mapping[str, CaptionRecord]
+    ) -> Iterator[Candidate]:
+        for one in self._listed():
+            text = (row[one.text] or "").strip()
+            if not text:
+                continue
+            parts = _WRITTEN.fullmatch(one.text)
+            if one.text == RAW or (parts and parts["level"] == "raw"):
+                found = made.raw(one.text, text)
+            else:
+                lang, level = (
+                    (cast(Lang, parts["lang"]), cast(Level, parts["level"])) if parts else (None, None)
+                )
+                found = made.written(one.text, text, records.get(one.record or ""), lang, level)
+            score = row[one.score] if one.score else None
+            yield found._replace(weight=one.weight, score=None if score is None else 100 * score)
+        for name, record in records.items():
+            yield from made.fused(name, record)
+
+    def _chances(self, found: Sequence[Candidate], method: Method) -> Any:
+        given = [Chance(one.score, one.weight) for one in found]
+        return chances(given, method, self.params.tau, self.params.clip_thr)
+
+    def _synthesised(self, id: bytes, records: Mapping[str, CaptionRecord], dice: Dice) -> Candidate | None:
+        params = self.params
+        if not params.synthesis or dice.uniform() >= params.synthesis.share:
+            return None
+        for name in dice.shuffled(list(records)):
+            text = synthesise(records[name], params.seed, id, params.epoch, params.synthesis)
+            if text:
+                return made.synthesised(f"{name}.{text.lang}.synthesis", text, records[name])
+        return None
+
+
+_MEANING = (
+    "the texts that it was drawn from: `score` is the cosine of text and picture times 100, `softmax` and "
+    "`power` the chances by the rules of SANA's paper and code (null: synthesised), `human` whether a human "
+    "text is in the provenance, `model` null where people wrote it or nobody knows"
+)
+
+
+def _texts(available: Mapping[str, Column]) -> list[str]:
+    """The sidecar's text, and the texts of caption steps."""
+    written = [name for name in available if _WRITTEN.fullmatch(name) and _record_of(name, available)]
+    return [RAW, *sorted(written)]
+
+
+def _record_of(text: str, available: Mapping[str, Column]) -> str | None:
+    parts = _WRITTEN.fullmatch(text)
+    return parts["record"] if parts and parts["record"] in available else None
+
+
+def _score_of(text: str, available: Mapping[str, Column]) -> str | None:
+    name = "clip_score" if text == RAW else f"{text}.clip_score"
+    return name if name in available else None
+
+
+def _values(drawn: Drawn) -> dict[str, Any]:
+    """Column -> value."""
+    found = drawn.candidates
+    kept = {name for name in _CANDIDATE.names} - {"softmax", "power"}
+    rows = [
+        {name: value for name, value in one._asdict().items() if name in kept}
+        | {"softmax": soft, "power": hard}
+        for one, soft, hard in zip(found, drawn.softmax, drawn.power, strict=True)
+    ]
+    one = found[drawn.chosen] if drawn.chosen is not None else None
+    return {
+        "caption.drawn": one and one.text,
+        "caption.drawn_from": one and one.name,
+        "caption.drawn_by": one and one.model,
+        "caption.drawn_synthetic": one and not one.human,
+        "caption.candidates": rows,
+        "synthetic_text_share": sum(not c.human for c in found) / len(found) if found else None,
+    }

@@ -1,0 +1,98 @@
+"""How much of a pool's text machines wrote: shares by bucket, and warnings where people's words get scarce.
+
+Web text with a third of rephrased text trains best and pure generated text worst (arXiv 2510.01631); other
+work finds more rephrased text better. So the bounds warn, and nothing is dropped.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import pyarrow as pa
+
+READS = ("caption.drawn_by", "caption.drawn_synthetic", "synthetic_text_share")
+ENOUGH_RAW = 0.1
+"""Where so many records have human text among their candidates, a synthetic draw is no loss (ours)."""
+
+
+@dataclass
+class Tally:
+    """Counts over drawn captions. Sums, so that parts and order change nothing."""
+
+    texts: int = 0
+    synthetic: int = 0
+    human: int = 0
+    """Records with some human text among their candidates."""
+    models: Counter[str] = field(default_factory=Counter)
+    """Texts by the model that wrote them."""
+
+    def add(self, other: Self) -> None:
+        """Count another part of the table too."""
+        self.texts += other.texts
+        self.synthetic += other.synthetic
+        self.human += other.human
+        self.models.update(other.models)
+
+    @property
+    def synthetic_share(self) -> float:
+        """Share of drawn captions with no human text in their provenance."""
+        return self.synthetic / max(1, self.texts)
+
+    @property
+    def human_share(self) -> float:
+        """Share of records that have human text among their candidates."""
+        return self.human / max(1, self.texts)
+
+    @property
+    def largest(self) -> tuple[str, float]:
+        """The model that wrote most, and its share of all drawn captions."""
+        if not self.models:
+            return "", 0.0
+        name = min(self.models, key=lambda model: (-self.models[model], model))
+        return name, self.models[name] / max(1, self.texts)
+
+    def facts(self, bucket: str) -> dict[str, Any]:
+        """A row of the report."""
+        model, share = self.largest
+        shares = {"synthetic": self.synthetic_share, "with_human_text": self.human_share, "largest": share}
+        rounded = {name: round(value, 4) for name, value in shares.items()}
+        return {"bucket": bucket, "texts": self.texts, **rounded, "captioner": model}
+
+
+def tallies(rows: pa.Table, by: str | None) -> dict[str, Tally]:
+    """Tallies of the rows that drew a caption, by the value of the column `by` (`all` without one)."""
+    found: dict[str, Tally] = {}
+    names = [*READS, *([by] if by else [])]
+    for values in zip(*(rows[name].to_pylist() for name in names), strict=True):
+        model, synthetic, share = values[:3]
+        if synthetic is None:
+            continue
+        bucket = "all" if not by else "none" if values[3] is None else str(values[3])
+        one = Tally(1, int(synthetic), int(share < 1), Counter([model] if model else []))
+        found.setdefault(bucket, Tally()).add(one)
+    return found
+
+
+def total(found: Mapping[str, Tally]) -> Tally:
+    """All buckets together."""
+    whole = Tally()
+    for one in found.values():
+        whole.add(one)
+    return whole
+
+
+def warnings(tally: Tally, where: str, max_synthetic: float, max_captioner: float) -> Iterator[str]:
+    """What is out of bounds, with figures and what could be done."""
+    if tally.synthetic_share > max_synthetic and tally.human_share < ENOUGH_RAW:
+        yield (
+            f"{where}: {tally.synthetic_share:.1%} of {tally.texts:,} captions have no human text in their"
+            f" provenance (bound {max_synthetic:.0%}), and only {tally.human_share:.1%} of the records have"
+            " any to draw: add sources with texts of their own"
+        )
+    model, share = tally.largest
+    if share > max_captioner:
+        yield (
+            f"{where}: {model} wrote {share:.1%} of {tally.texts:,} captions (bound {max_captioner:.0%}):"
+            " add a second captioner, or raise `keep_raw`"
+        )
