@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from thresher.operators.base import Context, Export, TableReader
 from thresher.operators.export import manifest
-from thresher.operators.export.params import ExportParams
+from thresher.operators.export.params import CANDIDATES, ExportParams
 from thresher.operators.export.placement import Shard, bucket_names, plan_shards
 from thresher.operators.export.previous import Damaged, Previous, appendable, reusable
 from thresher.operators.export.records import measured_columns, record_schema
@@ -23,7 +23,8 @@ from thresher.operators.export.rows import Scatter, partition_of
 from thresher.operators.export.shard import ShardMaker
 from thresher.operators.registry import operator
 from thresher.operators.shuffle import read_partition
-from thresher.schemas import UsageError
+from thresher.schemas import Column, FieldError, UsageError
+from thresher.schemas.columns import require_text
 
 RUN_ROWS = 1024
 """A shard reads its slice of every run: few runs of small parts."""
@@ -40,6 +41,19 @@ class ShardExport(Export):
     params_model = ExportParams
     reads = ("width", "height", "format", "bytes", "bytes_sha")
     source = "ours; the tar convention of webdataset"
+
+    def needs(self) -> tuple[str, ...]:
+        """`reads` and what the parameters name."""
+        text = () if self.params.text == "auto" else (self.params.text,)
+        return (*self.reads, *text, *((CANDIDATES,) if self.params.sana else ()))
+
+    def check(self, available: Mapping[str, Column]) -> None:
+        """Raise FieldError if `text` is no text column, or `sana` has no captions to tell."""
+        if self.params.text != "auto":
+            require_text(available, self.params.text, ("text",))
+        if self.params.sana and CANDIDATES not in available:
+            what = "SANA's sidecars hold the captions that `caption.draw` draws from, and no step draws any"
+            raise FieldError(what, ("sana",), "Add `- caption.draw` after the captions")
 
     @property
     def decodes(self) -> bool:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from thresher.operators.export.files import TEMPORARY, sync_folder, write_whole
 from thresher.operators.export.params import ExportParams
 from thresher.operators.export.placement import Shard
+from thresher.operators.export.sana import SIDECARS
 from thresher.schemas import ThresherError
 from thresher.schemas.sidecar import dumps
 
@@ -82,7 +83,8 @@ def finish(
     # Shards that an unfinished export of other records left here are known by their index files.
     for index in (folder / "index.parquet").glob("*.parquet"):
         if f"index.parquet/{index.name}" not in files and b"export" in (pq.read_schema(index).metadata or {}):
-            (folder / f"{index.stem}.tar").unlink(missing_ok=True)
+            for ending in (".tar", *SIDECARS):
+                (folder / f"{index.stem}{ending}").unlink(missing_ok=True)
             index.unlink()
     dataset = {
         "dataset_version": DATASET_VERSION,

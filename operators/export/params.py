@@ -1,12 +1,17 @@
 """What a recipe may say of an export."""
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from thresher.operators.base import Params
 from thresher.operators.export.buckets import Distance, hunyuan33
+
+DRAWN = "caption.drawn"
+CANDIDATES = "caption.candidates"
+"""What `caption.draw` writes."""
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -70,6 +75,21 @@ class ExportParams(Params):
         None, description="`{short_side: px}`, or `bucket`: cover and centre-crop; default: original bytes"
     )
     reencode: Reencode | None = Field(None, description="another file format; default: original bytes")
+
+    text: str = Field(
+        "auto",
+        description="column of `KEY.txt`; `auto`: `caption.drawn` if there is one, else the sidecar's text",
+    )
+    sana: bool = Field(
+        False,
+        description="beside each shard the captions and CLIP scores of `caption.draw`, as SANA reads them",
+    )
+
+    def text_column(self, columns: Collection[str]) -> str:
+        """The column that `KEY.txt` holds, of those there are."""
+        if self.text != "auto":
+            return self.text
+        return DRAWN if DRAWN in columns else "text"
 
     @model_validator(mode="after")
     def _check(self) -> "ExportParams":

@@ -140,6 +140,7 @@ class Scatter:
             if name not in measured:
                 table = table.append_column(name, pa.repeat(pa.scalar(default), len(table)))
         made = {
+            "text": table[self.params.text_column(measured)],
             "record": records_json(table, record_schema(measured)),
             "width": [goal.width for goal in goals],
             "height": [goal.height for goal in goals],

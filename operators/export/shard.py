@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from thresher.operators.export import sana
 from thresher.operators.export.files import atomic, explain_full_disk, write_whole
 from thresher.operators.export.images import Target, render
 from thresher.operators.export.members import member_names
@@ -57,7 +58,12 @@ class ShardMaker:
         if facts.get("export") != self.export or facts.get("shard_bytes") != str(size):
             return None
         sha = hashlib.sha256(data).hexdigest()
-        return _entries(shard, stored.metadata.num_rows, facts["shard_sha256"], size, sha, len(data))
+        records = stored.metadata.num_rows
+        entries = _entries(shard, records, facts["shard_sha256"], size, sha, len(data))
+        if not self.params.sana:
+            return entries
+        beside = sana.read_entries(self.folder, shard, records)
+        return entries | beside if beside else None
 
     def make(self, shard: Shard, rows: pa.Table) -> dict[str, dict[str, Any]]:
         """Write the shard of `rows` (`rows.ROW`) and then its index; returns their `files` entries.
@@ -71,12 +77,14 @@ class ShardMaker:
         old = self.previous.find(shard, copied["content"]) if self.previous else INDEX.empty_table()
         records = self.previous.copy(old) if self.previous else iter(()), self._pack(fresh)
         placed: list[Placed] = []
+        sidecars = sana.Sidecars(self.params.sana)
         path = self.folder / shard.tar
         expected = int(rows["read"].to_numpy().sum()) + rows.nbytes + len(END)
         with explain_full_disk(path, expected), atomic(path) as file:
             for is_fresh in made.tolist():
                 packed = next(records[is_fresh])
                 placed.append(_place(file.size, packed))
+                sidecars.add(packed)
                 file.write(packed.data)
             file.write(END)
         sha = file.sha256.hexdigest()
@@ -85,8 +93,9 @@ class ShardMaker:
         order = np.where(made, np.cumsum(made) - 1, len(fresh) + np.cumsum(~made) - 1)
         described = pa.concat_tables([_described(fresh), old.select(_DESCRIBED)]).take(pa.array(order))
         data = _parquet(shard, described, placed, facts)
+        beside = sidecars.write(self.folder, shard)
         index_sha = write_whole(self.folder / shard.index, data)
-        return _entries(shard, len(placed), sha, file.size, index_sha, len(data))
+        return beside | _entries(shard, len(placed), sha, file.size, index_sha, len(data))
 
     def _pack(self, rows: pa.Table) -> Iterator[Packed]:
         """Each row's members, fetched from the sources, in the rows' order."""
