@@ -2,7 +2,8 @@
 
 `form` refusal, length; `language`; `repetition`; `ocr` quotes; `entities` names; `grounded` sentences against
 their claims; `crosslang` English against Chinese; `levels` short against long, and long against the facts;
-`style` objective, boilerplate, watermark; `pii`. Bounds are those of docs/captions.md.
+`style` objective, boilerplate, watermark; `pii`; `decided` claims that facts judge. Bounds are those of
+docs/captions.md.
 """
 
 import math
@@ -23,11 +24,13 @@ from thresher.operators.captions.checks import (
     repetition,
     style,
 )
+from thresher.operators.captions.checks.decided import agreement
 from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.record import CaptionRecord, Claim, Text
 from thresher.operators.captions.words import count
 from thresher.schemas import Column
 
+__all__ = ["COLUMNS", "HIGHEST", "agreement", "judged", "record_findings", "text_findings"]
 _LOW = "; the lowest of its texts, null if there was nothing to judge"
 _HIGH = "; the highest of its texts"
 COLUMNS = (

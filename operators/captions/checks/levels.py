@@ -62,21 +62,21 @@ def _named(entity: Entity, text: Text, made: list[Claim]) -> bool:
 
 def _counted(thing: Thing, text: Text, made: list[Claim]) -> bool:
     """Whether a claim of the text rests on it or counts it, or the text has its noun and its number."""
-    kinds = _kinds(thing.label)
+    label = kinds(thing.label)
     for claim in made:
         value = claim.value
-        counts = value is not None and value.count == thing.count and _kinds(value.label or "") & kinds
+        counts = value is not None and value.count == thing.count and kinds(value.label or "") & label
         if f"object:{thing.id}" in claim.provenance or counts:
             return True
     if text.lang == "zh":
-        shown = bool(_PEOPLE_ZH.search(text.text)) or not kinds & PEOPLE
+        shown = bool(_PEOPLE_ZH.search(text.text)) or not label & PEOPLE
     else:
-        shown = bool(_kinds(text.text) & kinds)
+        shown = bool(kinds(text.text) & label)
     said = numbers.possible(text.text) if thing.count == 2 else numbers.sure(text.text, text.lang)
     return shown and (thing.count > MANY or thing.count == 1 or thing.count in said)
 
 
-def _kinds(text: str) -> frozenset[str]:
-    """The nouns of a text in the singular; all words for people are one kind."""
+def kinds(text: str, people: bool = True) -> frozenset[str]:
+    """The nouns of a text in the singular; all words for people are one kind, unless `people` is False."""
     said = frozenset(_PLURAL.sub("", word.casefold()) for word in words(text))
-    return said | PEOPLE if said & PEOPLE else said
+    return said | PEOPLE if people and said & PEOPLE else said
