@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from thresher.operators.views.opener import Opener
 from thresher.pipelines.plan.compile import CATALOG_COLUMNS, unpacked
-from thresher.pipelines.plan.rates import step_seconds
+from thresher.pipelines.plan.rates import logged, step_seconds
 from thresher.pipelines.store.catalog import Catalog
 from thresher.pipelines.store.files import read_json, read_table
 from thresher.pipelines.store.fragments import ColumnStore
@@ -86,6 +86,10 @@ class RunView:
         """Label of a step -> what a Decide found out, and what a model did."""
         models = (read_json(self.folder / "log" / "models.json") or {}).get(table, {})
         return models | {k: read_json(p / "facts.json") or {} for k, p in self.decisions(table).items()}
+
+    def models(self, table: str) -> list[dict[str, Any]]:
+        """What the model of a step did in a pass, for each pass of the run so far."""
+        return [line for line in logged(self.folder, "model") if line["table"] == table]
 
     def bounds(self, table: str) -> list[Bound]:
         """Every bound as evaluated in this run."""

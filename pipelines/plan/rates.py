@@ -29,6 +29,11 @@ def _spent(line: dict[str, Any]) -> float:
 
 
 def _steps(run: Path) -> Iterator[dict[str, Any]]:
+    return logged(run, "step")
+
+
+def logged(run: Path, event: str) -> Iterator[dict[str, Any]]:
+    """The lines of `metrics.jsonl` of one kind, in order."""
     try:
         lines = (run / "metrics.jsonl").read_text().splitlines()
     except FileNotFoundError:
@@ -38,5 +43,5 @@ def _steps(run: Path) -> Iterator[dict[str, Any]]:
             line = json.loads(text)
         except ValueError:
             continue  # the last line of a killed run
-        if line.get("event") == "step":
+        if line.get("event") == event:
             yield line

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from thresher.pipelines.report.captions import Found
 from thresher.pipelines.report.charts import Bar, Chart, bars, draw
 from thresher.pipelines.report.describe import Describer, Sample
 from thresher.pipelines.report.numbers import number
@@ -84,10 +85,11 @@ class TablePage:
         self.dropped = sum(step.dropped for step in self.funnel)
         self.failed = sum(step.failed for step in self.funnel)
         self._counts = sum((Counter(step.reasons) for step in self.funnel), Counter[str]())
-        survey = self._survey = Survey(view, table)
+        captions = Found(view, table)
+        survey = self._survey = Survey(view, table, captions.names)
         rows = [p.row for picks in survey.samples.groups.values() for p in picks]
         shown = {b.column for b in survey.bounds if b.column in survey.sketches}
-        self._describer = Describer(view, table, [*rows, *survey.places.values()], shown)
+        self._describer = Describer(view, table, [*rows, *captions.shown, *survey.places.values()], shown)
         self._shown: list[tuple[int, int, Sample]] = []
         """(place in its gallery, row, sample): the order in which pictures are made."""
 
@@ -101,6 +103,7 @@ class TablePage:
         """Reasons that have no gallery because the page is full."""
         self.duplicates = self._duplicates()
         self.fwd = view.fwd(table)
+        self.captions = captions.section(self._sample)
         facts = view.facts(table)
         self.facts = {label: flat for label, found in facts.items() if (flat := _flat(found))}
         self.fact_tables = [t for label, found in facts.items() for t in _tables(label, found)]

@@ -1,13 +1,14 @@
 """The two passes over a table: ranges and samples first, then exact counts and the groups of duplicates."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from thresher.operators.captions.taxonomy import LANGS, WRITTEN
 from thresher.pipelines.report.histograms import GROUPS, Histogram, Sketch, layout
 from thresher.pipelines.report.rows import DROPPED_ELSEWHERE, FAILED, KEPT, Blocks, Rows, mask, rank_of
 from thresher.pipelines.report.samples import Smallest
@@ -28,8 +29,10 @@ NOT_CHARTED = {"id", "kind", "key", "media", "parents", "text", "meta"} | {f.nam
 class Survey:
     """What two passes over one table found. Memory grows with columns and reasons, not with records."""
 
-    def __init__(self, view: RunView, table: str) -> None:
-        described = view.columns(table)
+    def __init__(self, view: RunView, table: str, captions: Collection[str] = ()) -> None:
+        """`captions`: columns of caption records, which have a section of their own."""
+        texts = {f"{of}.{lang}.{level}" for of in captions for lang in LANGS for level in WRITTEN}
+        described = {n: c for n, c in view.columns(table).items() if n not in {*captions, *texts}}
         self.bounds = [b for b in view.bounds(table) if b.column in described]
         charted = [c for name, c in described.items() if name not in NOT_CHARTED]
         # Unsigned 64-bit columns hold hashes and group numbers, which have no distribution.

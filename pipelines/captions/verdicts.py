@@ -1,0 +1,39 @@
+"""What became of the claims of a sentence."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from thresher.operators.captions.record import CaptionRecord, Claim, Text
+
+Looked = Literal["supported", "refuted", "unsure", "unseen", "none"]
+"""A verdict; `unseen`: nobody looked at it; `none`: a sentence without a claim."""
+
+_WORST: tuple[Looked, ...] = ("refuted", "unsure", "unseen", "supported", "none")
+"""A sentence is as bad as the first of these among its claims."""
+
+
+class Stretch(NamedTuple):
+    """A sentence of a text as it is shown."""
+
+    text: str
+    looked: Looked
+    claims: list[Claim]
+
+
+def looked(claim: Claim) -> Looked:
+    """The claim's verdict, if somebody gave one."""
+    return claim.verdict if claim.verifier or claim.verdict != "unsure" else "unseen"
+
+
+def stretches(text: Text, claims: Mapping[str, Claim]) -> Iterator[Stretch]:
+    """The text in its sentences; characters behind the last one are a stretch without a claim."""
+    for said, names in text.parts():
+        made = [claims[name] for name in names if name in claims]
+        yield Stretch(said, min((looked(c) for c in made), key=_WORST.index, default="none"), made)
+    if rest := text.text[max((s.end for s in text.sentences), default=0) :]:
+        yield Stretch(rest, "none", [])
+
+
+def by_id(record: CaptionRecord) -> dict[str, Claim]:
+    """Id -> claim."""
+    return {claim.id: claim for claim in record.claims}

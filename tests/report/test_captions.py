@@ -1,0 +1,194 @@
+"""The section "Captions" of a real run in a browser: nothing of a caption is code, verdicts are coloured."""
+
+import json
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from tests.captions.run_of_captions import HOSTILE, make_run
+from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Value
+from thresher.pipelines.captions.columns import caption_columns, has_any, sampled
+from thresher.pipelines.captions.disagreement import aspects, disagreement
+from thresher.pipelines.report import write_report
+from thresher.pipelines.report.captions import section as section_module
+from thresher.pipelines.report.captions.cards import card
+from thresher.pipelines.report.captions.costs import costs
+from thresher.pipelines.report.captions.sharing import drawn, sharing
+from thresher.pipelines.report.captions.tables import Captioned, tables
+from thresher.pipelines.report.describe import Sample
+from thresher.pipelines.runview import open_run
+
+CSS = By.CSS_SELECTOR
+CONTRAST = r"""
+const part = v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; };
+const light = c => {
+  const [r, g, b] = c.match(/[\d.]+/g).map(Number).map(part);
+  return .2126 * r + .7152 * g + .0722 * b;
+};
+const paper = light(getComputedStyle(document.body).backgroundColor);
+return arguments[0].map(e => {
+  const [a, b] = [light(getComputedStyle(e).color), paper].sort((x, y) => y - x);
+  return (a + .05) / (b + .05);
+});
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, photo_tiles) -> Path:
+    return make_run(tmp_path_factory.mktemp("captions"), photo_tiles)
+
+
+@pytest.fixture
+def page(browser, run):
+    driver = browser(1280)
+    driver.get((run / "report.html").as_uri())
+    return driver
+
+
+def rows(driver, title, place=0):
+    """The cells of a table, by its title."""
+    found = driver.find_elements(CSS, f'[data-table="{title}"]')[place]
+    script = (
+        "return [...arguments[0].querySelectorAll('tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
+    )
+    return [[cell.replace("\u202f", "") for cell in row] for row in driver.execute_script(script, found)]
+
+
+def test_languages_and_levels_switch_without_script(browser, run):
+    driver, still = browser(1280), {"name": "prefers-reduced-motion", "value": "reduce"}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [still]})
+    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        driver.get((run / "report.html").as_uri())
+        first = driver.find_element(CSS, '.captions[data-column="caption"] .caption')
+
+        def shown():
+            [slot] = [e for e in first.find_elements(CSS, ".slot") if e.is_displayed()]
+            return slot.text
+
+        assert "On the water lie 3 boats.\u2060✓" in shown()
+        for choice, expected in (
+            ("lang=zh", "水上有3艘船"),
+            ("level=long", "No text of this"),
+            ("lang=en", "✗ repetition"),
+        ):
+            driver.find_element(CSS, f'.captions[data-column="caption"] [data-{choice}] + span').click()
+            assert expected in shown()
+        other = driver.find_element(CSS, '.captions[data-column="other"] .slot[data-level="short"]')
+        assert other.is_displayed(), "each column has switches of its own"
+    finally:
+        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
+def test_verdicts_have_colour_sign_and_title(browser, run, width, scheme):
+    driver = browser(width)
+    scheme = {"name": "prefers-color-scheme", "value": scheme}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    driver.get("about:blank")
+    driver.get_log("browser")
+    driver.get((run / "report.html").as_uri())
+    driver.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    scroll, inner = driver.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+    assert scroll <= inner == width
+    card = driver.find_element(CSS, '.captions[data-column="other"] .caption')
+    marks = card.find_elements(CSS, ".slot[data-lang=en][data-level=short] mark")
+    assert [m.get_attribute("class") for m in marks] == ["supported", "refuted", "unsure", "unseen", "none"]
+    style = "const s = getComputedStyle(arguments[0]); return [s.textDecorationStyle, s.textDecorationColor]"
+    looks = [driver.execute_script(style, m) for m in marks[:4]]
+    assert len({line for line, _ in looks}) == len({colour for _, colour in looks}) == 4
+    title = marks[1].get_attribute("title")
+    assert (
+        HOSTILE in title
+        and "[primary.key_attributes]; rests on vlm:tiny; p 0.15, t 0.75, by judge-1" in title
+    )
+    assert marks[3].get_attribute("title").startswith("not looked at: a lake near")
+    signs = driver.find_elements(CSS, ".captions .legend .sign")[:4]
+    assert [s.text for s in signs] == ["✓", "✗", "?", "·"]
+    assert min(driver.execute_script(CONTRAST, signs)) > 4.5
+    assert HOSTILE in marks[1].text and len(driver.find_elements(By.TAG_NAME, "script")) == 1
+    assert not driver.find_elements(CSS, ".captions img[src=x]") and driver.get_log("browser") == []
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.mark.acceptance("I22")
+def test_what_is_counted(page):
+    assert rows(page, "Texts by language and level") == [
+        ["en", "short", "24", "24", "0", "0", "100%"],
+        ["en", "long", "24", "0", "24", "0", "0%"],
+        ["zh", "short", "24", "24", "0", "0", "100%"],
+    ]
+    assert rows(page, "Failures by check") == [["repetition", "24", "33.3%"]]
+    assert ["photos", "style: lens", "24", "24", "100%"] in rows(page, "Abstention by source and field")
+    # `other` says p = 0.85 (supported), 0.15 (refuted) and 0.6: each has a verdict at 0.5, none at 0.9
+    assert [r[:5] for r in rows(page, "Risk and coverage", 1)] == [
+        ["0.5", "48", "24", "0", "100%"],
+        ["0.75", "24", "24", "24", "66.7%"],
+        ["0.9", "0", "0", "72", "0%"],
+    ]
+    assert rows(page, "Claims by provenance", 1)[0] == ["vlm:tiny", "72", "24", "24", "0", "24"]
+    alike = page.find_element(CSS, '[data-table="Same first words"] .warning')
+    assert "More than 5 % begin alike" in alike.text
+    assert rows(page, "Who wrote the texts") == [["all", "tiny", "100%", "100%", "24"]]
+    charted = [e.get_attribute("data-column") for e in page.find_elements(CSS, ".card")]
+    assert not {"caption", "caption.en.short"} & {*charted}, "texts are no distribution"
+
+
+def test_captioners_are_compared_worst_first(page):
+    scores = [float(e.text) for e in page.find_elements(CSS, ".apart .said p b")]
+    assert len(scores) == section_module.WORST and scores == sorted(scores, reverse=True) and scores[-1] > 0
+    assert "3 boat" in page.find_element(CSS, ".apart tbody").text
+
+
+def record(*values, names=()):
+    entities = tuple(Entity(id=f"e{i}", name={"en": n}, type="tower") for i, n in enumerate(names))
+    claims = [Claim(id=f"c{i}", field="count", text={}, value=v) for i, v in enumerate(values)]
+    return CaptionRecord(languages=("en",), claims=tuple(claims), facts=Facts(entities=entities))
+
+
+def test_disagreement_is_the_mean_of_jaccard_distances():
+    one = record(
+        Value(count=3, label="boat"), Value(colour="red", label="boat"), Value(entity="e0"), names=["A"]
+    )
+    two = record(
+        Value(count=4, label="boat"), Value(colour="red", label="Boat"), Value(entity="e0"), names=["a"]
+    )
+    assert {a.name: a.distance for a in aspects(one, two)} == {"counts": 1, "colours": 0, "names": 0}
+    assert disagreement(aspects(one, two)) == pytest.approx(1 / 3) == disagreement(aspects(two, one))
+    assert disagreement(aspects(one, one)) == 0 == disagreement([])
+
+
+def test_the_sample_is_of_the_records_and_not_of_their_parts(run):
+    view = open_run(run)
+    assert caption_columns(view, "images") == ["caption", "other"]
+    some = sampled(view, "images", ["caption"], [], has_any, 5)
+    whole = sampled(view, "images", ["caption"], [], has_any, 99)
+    assert some.known == 24 and some.rows == whole.rows[:5] and len({r.id for r in whole.rows}) == 24
+
+
+def test_shares_warn_and_costs_add_up():
+    draws = [
+        {"caption.drawn_from": "raw" if i < 3 else "a", "synthetic_text_share": float(i >= 3)}
+        for i in range(40)
+    ]
+    [table] = sharing([drawn(row, f"b{i % 2}", []) for i, row in enumerate(draws)])
+    assert table.rows[0] == ["all", "a", "92.5\u202f%", "92.5\u202f%", "40"] and len(table.rows) == 3
+    assert "all: 92.5\u202f% synthetic text" in table.warning and "by a" in table.warning
+    spent = {"prompt_tokens": 400, "completion_tokens": 100, "request_s": 2.5, "price": 0.02}
+    one = {"step": "caption", "records": 4, "requests": 8, **spent}
+    found = costs([one, one, {"step": "faces", "records": 9}])
+    assert found.rows == [["caption", "8", "16", "–", "800", "200", "5.0\u202fs", "0.04", "125", "0.005"]]
+    assert costs([]) is None
+
+
+def test_a_huge_caption_leaves_the_page_small(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(section_module, "BUDGET", 20_000)
+    write_report(open_run(run), tmp_path / "small.html")
+    assert (tmp_path / "small.html").stat().st_size < (run / "report.html").stat().st_size
+    text = {"id": "t", "lang": "en", "level": "dense", "text": "x" * 10**6, "fails": ["y" * 10**5] * 99}
+    told = {"languages": ["en"], "texts": [text], "abstained": ["z" * 10**5] * 999}
+    huge = CaptionRecord.loads(json.dumps(told))
+    assert len(repr(card(Sample("", "", "kept", "", "", "", ""), huge))) < 60_000
+    assert list(tables([Captioned("s", "", huge)]))
