@@ -111,13 +111,18 @@ def label(
         str | None,
         typer.Option("--on", metavar="COLUMN", help="What finds unsure pictures. Default: the first vector."),
     ] = None,
+    caption: Annotated[
+        str | None,
+        typer.Option("--caption", metavar="COLUMN", help="Rate a text, such as caption.en.short, or text."),
+    ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Default: a free one.")] = 0,
     table: Annotated[
         str | None, typer.Option("--table", help="Where several tables have the column.")
     ] = None,
 ) -> int:
-    """Label pictures by keyboard on a local page; unsure ones first, each answer kept at once."""
+    """Label pictures, or rate captions, by keyboard on a local page; each answer kept at once."""
     from thresher.pipelines.label.command import label as serve
+    from thresher.pipelines.label.command import rate
     from thresher.pipelines.runview import open_run
 
     _head_name(name)
@@ -126,7 +131,15 @@ def label(
         mend = "Give 2 to 9 different words of letters, digits, `_`, `-` and `.`: --classes good,bad"
         raise UsageError(f"{classes!r} are no classes", "--classes", mend)
     columns = [one.strip() for one in (on or "").split(",") if one.strip()]
-    serve(open_run(run).check(), name, names, columns, table, port)
+    view = open_run(run).check()
+    if caption is None:
+        serve(view, name, names, columns, table, port)
+    elif columns:
+        raise UsageError(
+            "ratings of captions take no column to find unsure pictures by", "--on", "Leave it out"
+        )
+    else:
+        rate(view, name, names, caption, table, port)
     return 0
 
 

@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 from thresher import __version__
 from thresher.pipelines.cli.calibrating import COMMANDS as CALIBRATING
 from thresher.pipelines.cli.comparing import COMMANDS as COMPARING
+from thresher.pipelines.cli.evaluating import evaluate
 from thresher.pipelines.cli.inspect import COMMANDS as LOOKING
 from thresher.pipelines.cli.running import COMMANDS as WORKING
 from thresher.schemas.errors import ThresherError
@@ -33,6 +34,7 @@ def _options(
 
 for name, (command, example) in (WORKING | LOOKING | CALIBRATING | COMPARING).items():
     app.command(name, epilog=f"Example: {example}")(command)
+app.add_typer(evaluate, name="evaluate")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from thresher.pipelines.calibrate import records
 from thresher.pipelines.cli.text import counted
 from thresher.pipelines.execute.pictures import Pictures
 from thresher.pipelines.label.answers import Answers
+from thresher.pipelines.label.captions import to_rate
 from thresher.pipelines.label.queue import Queue
 from thresher.pipelines.label.server import LabelServer
 from thresher.pipelines.label.session import Session
@@ -34,20 +35,42 @@ def label(view: RunView, name: str, classes: list[str], on: list[str], table: st
     queue = Queue(found, classes, one_scale, view.seed)
     fits = bool(on) or one_scale
     session = Session(queue, answers, classes, Pictures(view, table), fits)
-    try:
-        server = LabelServer(session, f"{name}: {view.name}", port)
-    except OSError as error:
-        session.close()
-        raise UsageError(f"cannot listen: {error.strerror}", f"--port {port}", "Leave it out") from error
-    told = f"{counted(len(found), 'picture')}, {len(answers.of)} labelled. Open {server.url}\n"
-    _serve(server, f"{told}Keys: {_keys(classes)}, u undo, s skip, q done. Ctrl-C ends too.")
-    session.close()
+    _listen(session, f"{name}: {view.name}", port, len(found), len(answers.of), classes)
     print(f"{counted(session.count(), 'label')} in {view.folder / 'labels' / f'{name}.csv'}")
     if fits:
         again = ["thresher", "calibrate", str(view.folder), "--head", name, "--on", ",".join(columns)]
         print(f"Next: {shlex.join([*again, '--positive', classes[-1]])}")
     else:
         print(f"Next: thresher calibrate {shlex.quote(str(view.folder))} COLUMN --labels that file")
+
+
+def rate(view: RunView, name: str, classes: list[str], column: str, table: str | None, port: int) -> None:
+    """Serve the page on which people rate a text of each record."""
+    known = {c for t in view.tables() for c in view.columns(t)}
+    table = records.table_of(view, [column if column in known else column.partition(".")[0]], table)
+    found, shown = to_rate(view, table, column, MOST)
+    file = view.folder / "labels" / f"{name}.csv"
+    answers = Answers(file, classes, column)
+    queue = Queue(found, classes, False, view.seed)
+    session = Session(queue, answers, classes, Pictures(view, table), False, shown)
+    _listen(session, f"{name}: {column}, {view.name}", port, len(found), len(answers.of), classes)
+    print(f"{counted(session.count(), 'rating')} in {file}")
+    again = ["thresher", "evaluate", "captions", str(view.folder), "--columns", column, "--labels", str(file)]
+    print(f"Next: {shlex.join(again)}")
+
+
+def _listen(
+    session: Session, title: str, port: int, pictures: int, labelled: int, classes: list[str]
+) -> None:
+    """Serve a session to its end."""
+    try:
+        server = LabelServer(session, title, port)
+    except OSError as error:
+        session.close()
+        raise UsageError(f"cannot listen: {error.strerror}", f"--port {port}", "Leave it out") from error
+    told = f"{counted(pictures, 'picture')}, {labelled} labelled. Open {server.url}\n"
+    _serve(server, f"{told}Keys: {_keys(classes)}, u undo, s skip, q done. Ctrl-C ends too.")
+    session.close()
 
 
 def _serve(server: LabelServer, told: str) -> None:

@@ -77,7 +77,9 @@ class _Handler(BaseHTTPRequestHandler):
             session.undo()
             self._state()
         elif self.path == "/answer":
-            self._state(session.answer(str(asked.get("id")), str(asked.get("label"))))
+            wrong = asked.get("wrong", [])
+            held = {str(one) for one in wrong} if isinstance(wrong, list) else set()
+            self._state(session.answer(str(asked.get("id")), str(asked.get("label")), held))
         elif self.path == "/skip":
             self._state(session.skip(str(asked.get("id"))))
         else:

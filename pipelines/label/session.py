@@ -3,6 +3,7 @@
 import base64
 import threading
 from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from thresher.operators.base import View
 from thresher.pipelines.execute.pictures import Pictures
 from thresher.pipelines.label.answers import Answers
+from thresher.pipelines.label.captions import Shown
 from thresher.pipelines.label.queue import Queue
 from thresher.schemas.errors import ThresherError
 
@@ -28,7 +30,10 @@ class Session:
         classes: list[str],
         pictures: Pictures,
         fits: bool,
+        captions: Mapping[bytes, Shown] | None = None,
     ) -> None:
+        """`captions`: the text of each record, where texts are rated and not pictures."""
+        self._captions = captions
         self._queue, self._answers, self._classes, self._fits = queue, answers, classes, fits
         self._pictures, self._lock = pictures, threading.Lock()
         self._current: tuple[int, str, str] | None = None
@@ -57,14 +62,17 @@ class Session:
                 row = self._queue.records.rows[place]
                 told |= {"id": row["id"].hex(), "name": f"{row['source']}/{row['key']}"}
                 told |= {"picture": picture, "chosen": chosen}
+                if self._captions is not None:
+                    told["caption"] = self._captions[row["id"]]._asdict()
             return told
 
-    def answer(self, record: str, label: str) -> bool:
-        """Take an answer; False if it is not about the picture that is shown."""
+    def answer(self, record: str, label: str, wrong: Collection[str] = ()) -> bool:
+        """Take an answer, and claims that are wrong; False if it is not about the picture that is shown."""
         with self._lock:
             if self._shown(record) is None or label not in self._classes:
                 return False
-            self._answers.add(bytes.fromhex(record), label)
+            known = self._captions[bytes.fromhex(record)].claims if self._captions else []
+            self._answers.add(bytes.fromhex(record), label, [c["id"] for c in known if c["id"] in wrong])
             self._done.append(None)
             self._current = None
         self._fit()
