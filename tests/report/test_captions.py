@@ -170,12 +170,19 @@ def test_the_sample_is_of_the_records_and_not_of_their_parts(run):
 
 def test_shares_warn_and_costs_add_up():
     draws = [
-        {"caption.drawn_from": "raw" if i < 3 else "a", "synthetic_text_share": float(i >= 3)}
+        {
+            "caption.drawn_from": "text" if i < 3 else "caption.en.short",
+            "caption.drawn_by": None if i < 3 else "a",
+            "caption.drawn_synthetic": i >= 3,
+            "synthetic_text_share": float(i >= 3),
+        }
         for i in range(40)
     ]
     [table] = sharing([drawn(row, f"b{i % 2}", []) for i, row in enumerate(draws)])
     assert table.rows[0] == ["all", "a", "92.5\u202f%", "92.5\u202f%", "40"] and len(table.rows) == 3
     assert "all: 92.5\u202f% synthetic text" in table.warning and "by a" in table.warning
+    [human] = sharing([drawn(draws[0], "", [])] * 9)
+    assert human.rows[0][1:3] == ["people", "100\u202f%"] and not human.warning
     spent = {"prompt_tokens": 400, "completion_tokens": 100, "request_s": 2.5, "price": 0.02}
     one = {"step": "caption", "records": 4, "requests": 8, **spent}
     found = costs([one, one, {"step": "faces", "records": 9}])

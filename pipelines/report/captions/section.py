@@ -12,7 +12,7 @@ from thresher.pipelines.captions.disagreement import Aspect, aspects, disagreeme
 from thresher.pipelines.captions.verdicts import by_id
 from thresher.pipelines.report.captions.cards import Card, TextCard, card, cut, text_card
 from thresher.pipelines.report.captions.costs import costs
-from thresher.pipelines.report.captions.sharing import drawn, sharing
+from thresher.pipelines.report.captions.sharing import PEOPLE, drawn, sharing
 from thresher.pipelines.report.captions.tables import Captioned, Table, tables
 from thresher.pipelines.report.describe import Sample
 from thresher.pipelines.view import RunView
@@ -21,7 +21,7 @@ from thresher.schemas import Column
 MOST = 2000
 """Records that the tables count: a share is known to 2 percentage points (95 %)."""
 CARDS, FAILED, OF_ONE_CHECK, WORST = 12, 12, 3, 8
-DRAWN = ("caption.drawn_from", "synthetic_text_share")
+DRAWN = ("caption.drawn_from", "caption.drawn_by", "caption.drawn_synthetic", "synthetic_text_share")
 """Columns of `caption.draw`."""
 BUDGET = 3_000_000
 """Characters of captions in one table's section."""
@@ -174,7 +174,7 @@ class Found:
 
 
 def _author(text: Text) -> str:
-    return text.by.model if text.by else ("the file" if text.split == "raw" else "facts")
+    return text.by.model if text.by else (PEOPLE if text.split == "raw" else "facts")
 
 
 def _first_level(levels: Sequence[str]) -> str:

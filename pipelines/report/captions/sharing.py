@@ -11,6 +11,7 @@ from thresher.pipelines.report.numbers import number, percent
 SYNTHETIC, SINGLE = 0.9, 0.6
 """Above these shares the page warns: keep human text on a tenth of the samples, and let no captioner write
 more than three fifths (ours; arXiv 2510.01631 finds the best share of rephrased text near 0.3)."""
+PEOPLE = "people"
 
 
 class Drawn(NamedTuple):
@@ -24,7 +25,8 @@ class Drawn(NamedTuple):
 
 def drawn(values: Mapping[str, Any], bucket: str, texts: Sequence[tuple[str, str]]) -> Drawn:
     """Of a row: from the draw where `caption.draw` made one, else from all passed texts, as (who, split)."""
-    who = values.get("caption.drawn_from")
+    by = values.get("caption.drawn_by") or values.get("caption.drawn_from")
+    who = PEOPLE if values.get("caption.drawn_synthetic") is False else by
     shares = {str(who): 1.0} if who is not None else {}
     if who is None and texts:
         shares = {name: n / len(texts) for name, n in Counter(name for name, _ in texts).items()}
@@ -42,13 +44,13 @@ def sharing(found: Sequence[Drawn]) -> Iterator[Table]:
     if len(groups) == 2:
         del groups[list(groups)[1]]
     rows, faults = [], []
-    for name, held in list(groups.items()):
+    for name, held in groups.items():
         known = [d.synthetic for d in held if d.synthetic is not None]
         synthetic = sum(known) / len(known) if known else None
         who, share = _largest(held)
         if synthetic is not None and synthetic > SYNTHETIC:
             faults.append(f"{name}: {_percent(synthetic)} synthetic text")
-        if share is not None and share > SINGLE:
+        if share is not None and share > SINGLE and who != PEOPLE:
             faults.append(f"{name}: {_percent(share)} by {who}")
         rows.append([cut(name), cut(who), _percent(share), _percent(synthetic), number(len(held))])
     if any(row[1] or row[3] != "–" for row in rows):
