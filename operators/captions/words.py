@@ -20,6 +20,7 @@ _ABBREVIATION = regex.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Mt|No|Nos|Prof|Jr|Sr|vs|etc|approx|ca|c|e\.g|i\.e|a\.m|p\.m|cf|fig|Ave|Blvd|Rd)|\b\p{Lu})\.$"
 )
 _NESTED = {"“": "”", "「": "」", "『": "』", "«": "»", "„": "”", "〝": "〞", "＂": "＂"}
+_OPENING = regex.compile(f"[{''.join(_NESTED)}《\"'‘]")
 _ELISION = regex.compile(r"(?i)['‘’](?:tis|twas|em|til|cause|round|n|\d0s)\b")
 _WRITES = regex.compile(r"(?:写|印|标|题|刻|显示|绣|喷|刷|念|读)(?:着|有|了|作|为|道|成)?[：:，, ]?$")
 _WRITTEN = regex.compile(r"^(?:的)?(?:字样|[几两二三四五六七八九十]个(?:大)?字|等字)")
@@ -103,12 +104,11 @@ def _cut(text: str, marks: list[tuple[int, int]], keep: bool) -> list[str]:
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
-    place = 0
-    while place < len(text):
-        end = _close(text, place)
-        if end:
-            yield place, end
-        place = end or place + 1
+    last = 0
+    for match in _OPENING.finditer(text):
+        if match.start() >= last and (end := _close(text, match.start())):
+            yield match.start(), end
+            last = end
 
 
 def _close(text: str, start: int) -> int | None:

@@ -133,7 +133,8 @@ def _said(entity: Entity, text: str) -> list[str]:
 
 
 def _spans(sentence: str) -> Iterator[tuple[list[str], int]]:
-    """Runs of capitalised words, joined by small words, and 1 where the first of them begins the sentence."""
+    """Runs of capitalised words, joined by small words, up to a possessive; and 1 where the first of them
+    begins the sentence."""
     run: list[str] = []
     small: list[str] = []
     starts, seen, place = 0, False, 0
@@ -150,6 +151,9 @@ def _spans(sentence: str) -> Iterator[tuple[list[str], int]]:
             if not run:
                 starts = int(opens)
             run, small = [*run, *small, name], []
+            if name != word:
+                yield run, starts
+                run = []
         elif run and name in PARTICLES:
             small.append(name)
         elif run:

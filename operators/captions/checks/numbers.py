@@ -47,6 +47,7 @@ _DECADE = regex.compile(r"^(?:s\b|世纪|年代|st\b|nd\b|rd\b|th\b)")
 _HAN = dict(zip("〇零一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
 _HAN_SCALE = {"十": 10, "百": 100, "千": 1_000, "万": 10_000, "亿": 100_000_000}
 _SCALES |= _HAN_SCALE
+_WORDS: dict[str, int] = _LOOSE | _UNITS | _TENS | _SCALES
 _ZH = regex.compile(r"[〇零一二两三四五六七八九十百千万亿]+")
 _ZH_LOOSE = {"双": 2, "对": 2, "俩": 2, "仨": 3, "半": 50, "廿": 20, "打": 12}
 _CLASSIFIER = regex.compile(
@@ -85,12 +86,12 @@ def possible(text: str) -> frozenset[float]:
     found |= {float(match) for match in regex.findall(r"\d+", plain) if len(match) < 16}
     found |= {value for _, _, value in _english(plain)}
     lowered = [word.casefold() for word in regex.findall(r"[\p{Latin}-]+", plain)]
-    for word in (part for whole in lowered for part in (whole, *whole.split("-"))):
-        found |= {float(value) for name, value in (_LOOSE | _UNITS | _TENS | _SCALES).items() if name == word}
-        found |= {float(_UNITS[word[:-2]])} if word.endswith("th") and word[:-2] in _UNITS else set()
+    for word in (part for held in lowered for part in (held, *held.split("-"))):
+        value = _WORDS.get(word, _UNITS.get(word.removesuffix("th")))
+        found |= {float(value)} if value is not None else set()
     for match in _ZH.finditer(plain):
-        value = _chinese(match[0])
-        found |= {value} if value is not None else set()
+        whole = _chinese(match[0])
+        found |= {whole} if whole is not None else set()
         found |= {float(_HAN[c]) for c in match[0] if c in _HAN}
         found |= {float(_HAN_SCALE[c]) for c in match[0] if c in _HAN_SCALE}
     found |= {float(value) for c, value in _ZH_LOOSE.items() if c in plain}
