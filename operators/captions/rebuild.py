@@ -6,8 +6,8 @@ from typing import Any
 import regex
 
 from thresher.operators.captions.checks.entities import named, unsupported
-from thresher.operators.captions.checks.grounded import parts
 from thresher.operators.captions.checks.lexicon import TYPES, word_set
+from thresher.operators.captions.checks.sentences import parts
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Text, joined
 from thresher.operators.captions.taxonomy import Lang
 from thresher.operators.captions.words import HAN, quoted

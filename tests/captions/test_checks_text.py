@@ -138,6 +138,8 @@ def test_a_text_says_no_more_than_its_claims() -> None:
         claim = record.claims[0].model_copy(update={"text": {"en": said}})
         found = judged(record.model_copy(update={"claims": (claim,)}))
         assert (found.texts[0].fails == ()) == ok
+    tail = record.texts[0].model_copy(update={"text": record.texts[0].text + " Two dogs sleep."})
+    assert judged(record.model_copy(update={"texts": (tail,)})).texts[0].fails == ("grounded",)
     counted = Claim(id="c1", field="count", text={"zh": "船"}, value=Value(count=3, colour="red"))
     assert judged(record.model_copy(update={"claims": (counted,)})).texts[0].fails == ()
 
@@ -168,6 +170,7 @@ def test_opinions() -> None:
     [
         ("the artist’s ‘Joe’s Bar’ and the dogs' bowls", ["Joe’s Bar"]),
         ('a 24" x 36" poster, 6\'2" tall', []),
+        ('a 24"-wide and a 36"-high poster', []),
         ("rock 'n' roll in the '90s, 'OPEN'", ["OPEN"]),
         ("写着「你好『世界』」和“再见”", ["你好『世界』", "再见"]),
         ("挂着《清明上河图》，封面写着《红楼梦》", ["红楼梦"]),
@@ -176,6 +179,17 @@ def test_opinions() -> None:
 )
 def test_quoted_spans(text: str, found: list[str]) -> None:
     assert quotes(text) == found
+
+
+def test_faults_tell_their_sentences() -> None:
+    said = ("A sign reads “OPEN”. ", "A man waits. ", "A sign reads “SALE” and a bus to Lisbon stands by. ")
+    ends = [len("".join(said[: i + 1])) for i in range(3)]
+    text = Text(
+        id="t", lang="en", level="long", text="".join(said), sentences=[Sentence(end=e) for e in ends]
+    )
+    record = CaptionRecord(languages=("en",), facts=read("OPEN"), texts=(text,))
+    found = {f.check: f.sentences for f in text_findings(record, text) if not f.ok and f.hard}
+    assert found["ocr_precision"] == found["entity_support"] == (2,) and found["grounded"] == (0, 2)
 
 
 def test_words_and_sentences() -> None:

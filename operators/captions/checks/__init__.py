@@ -22,6 +22,7 @@ from thresher.operators.captions.checks import (
     ocr,
     pii,
     repetition,
+    sentences,
     style,
 )
 from thresher.operators.captions.checks.decided import agreement
@@ -146,11 +147,11 @@ def _masked(record: CaptionRecord) -> CaptionRecord:
 def _masked_text(text: Text) -> Text:
     if pii.masked(text.text, text.lang) == text.text:
         return text
-    held, sentences = "", []
-    for said, claims in grounded.parts(text):
+    held, places = "", []
+    for said, claims in sentences.parts(text):
         held += pii.masked(said, text.lang)
-        sentences.append({"end": len(held), "claims": claims})
-    return Text.model_validate(text.model_dump() | {"text": held, "sentences": sentences})
+        places.append({"end": len(held), "claims": claims})
+    return Text.model_validate(text.model_dump() | {"text": held, "sentences": places})
 
 
 def _masked_claim(claim: Claim) -> Claim:

@@ -7,6 +7,7 @@ import regex
 from rapidfuzz.distance import Levenshtein
 
 from thresher.operators.captions.checks.lexicon import COMMON, OPENERS, PARTICLES
+from thresher.operators.captions.checks.sentences import holding, parts
 from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Text
 from thresher.operators.captions.taxonomy import Lang
@@ -53,8 +54,8 @@ def names(text: str, tags: bool = False) -> list[str]:
     """Names in a text outside quotes: capitalised words (but those that a sentence begins with, unless they
     are capitalised elsewhere too, and words that name nothing, such as languages) and titles in 《》."""
     plain = unquoted(text)
-    parts = items(plain) if tags else [part for line in split(plain, "zh") for part in split(line, "en")]
-    spans = [span for part in parts for span in _spans(part)]
+    pieces = items(plain) if tags else [part for line in split(plain, "zh") for part in split(line, "en")]
+    spans = [span for piece in pieces for span in _spans(piece)]
     inside = {word for span, first in spans for word in span[first:]}
     found = [span if not first or span[0] in inside else span[1:] for span, first in spans]
     titles = [match[1] for match in _TITLE.finditer(plain)]
@@ -76,15 +77,18 @@ def entity_support(text: Text, record: CaptionRecord) -> Finding:
     for entity in facts.entities:
         if named(plain, entity):
             verdicts |= {known: entity.id not in bare for known in _said(entity, plain)}
-    for claim in record.claims:
-        if claim.id in text.claims:
-            verdicts |= _claimed(claim, text.lang, facts)
+    made = [claim for claim in record.claims if claim.id in text.claims]
+    for claim in made:
+        verdicts |= _claimed(claim, text.lang, facts)
     if not verdicts:
         return Finding("entity_support", True)
     wrong = [name for name, ok in verdicts.items() if not ok]
     share = 1 - len(wrong) / len(verdicts)
     told = f"named without evidence: {', '.join(map(repr, wrong))}; say of what type it is"
-    return Finding("entity_support", not wrong, share, told if wrong else "")
+    bad = {claim.id for claim in made if not all(_claimed(claim, text.lang, facts).values())}
+    places = {place for place, (_, claims) in enumerate(parts(text)) if bad.intersection(claims)}
+    found = tuple(sorted(places.union(holding(text, wrong))))
+    return Finding("entity_support", not wrong, share, told if wrong else "", True, found)
 
 
 def supported(name: str, facts: Facts) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from thresher.operators.captions.checks import colours, numbers
 from thresher.operators.captions.checks.entities import common, named, names, stands
 from thresher.operators.captions.checks.ocr import plain
+from thresher.operators.captions.checks.sentences import parts
 from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.record import CaptionRecord, Claim, Text
 from thresher.operators.captions.words import quotes, unquoted
@@ -27,13 +28,6 @@ def grounded(text: Text, record: CaptionRecord) -> Finding:
     told = f"said but not claimed: {', '.join(missed)}"
     share = 1 - len(missed) / said
     return Finding("grounded", not missed, share, told if missed else "", True, tuple(places))
-
-
-def parts(text: Text) -> list[tuple[str, tuple[str, ...]]]:
-    """The sentences of a text with their claims, and what stands after the last of them with none."""
-    end = text.sentences[-1].end if text.sentences else 0
-    rest = text.text[end:]
-    return [*text.parts(), *([(rest, ())] if rest.strip() else [])]
 
 
 def _sentence(

@@ -8,6 +8,7 @@ import regex
 from rapidfuzz.distance import Levenshtein
 
 from thresher.operators.captions.checks.pii import ANY_MASK, masked
+from thresher.operators.captions.checks.sentences import holding
 from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.record import Facts, OcrLine, Text
 from thresher.operators.captions.words import HAN, quotes, scripts, words
@@ -83,7 +84,8 @@ def ocr_precision(text: Text, facts: Facts) -> Finding:
     share = 1 - sum(len(plain(quote)) for quote in wrong) / total
     ok = share >= PRECISION
     told = f"not in the picture's text: {', '.join(map(repr, wrong))}; quote what was read, to the letter"
-    return Finding("ocr_precision", ok, share, "" if ok else told)
+    places = () if ok else holding(text, wrong)
+    return Finding("ocr_precision", ok, share, "" if ok else told, True, places)
 
 
 def ocr_lang(text: Text, facts: Facts) -> Finding:
@@ -95,7 +97,8 @@ def ocr_lang(text: Text, facts: Facts) -> Finding:
     if not found:
         return Finding("ocr_lang", True)
     told = f"translated: {', '.join(map(repr, wrong))}; quote signs in their own script"
-    return Finding("ocr_lang", not wrong, 1 - len(wrong) / len(found), told if wrong else "")
+    share = 1 - len(wrong) / len(found)
+    return Finding("ocr_lang", not wrong, share, told if wrong else "", True, holding(text, wrong))
 
 
 def ocr_recall(text: Text, facts: Facts) -> Finding:

@@ -2,6 +2,7 @@
 
 import regex
 
+from thresher.operators.captions.checks.sentences import holding
 from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.record import Facts, Text
 from thresher.operators.captions.words import split, unquoted, words
@@ -47,7 +48,8 @@ def objective(text: Text) -> Finding:
     share = len(found) / len(said)
     ok = share <= OPINIONS
     told = f"opinions or guesses: {', '.join(sorted({repr(word) for _, word in found}))}; say what is seen"
-    return Finding("objective", ok, share, "" if ok else told)
+    places = () if ok else holding(text, [word for _, word in found])
+    return Finding("objective", ok, share, "" if ok else told, True, places)
 
 
 def boilerplate(text: Text) -> Finding:
