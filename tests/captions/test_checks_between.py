@@ -127,7 +127,8 @@ def test_a_name_without_evidence_gives_way_to_its_type() -> None:
 )
 def test_articles_of_types(en: str, told: str) -> None:
     tower = Entity(id="e1", name={"en": "Leifeng Pagoda", "zh": "雷峰塔"}, type="landmark")
-    found = unnamed(pair(en, "塔", Facts(entities=(tower,))), "e1")
+    found = unnamed(pair(en, "一幅《雷峰塔》", Facts(entities=(tower,))), "e1")
+    assert found.texts[1].text == "一幅地标"
     assert found.texts[0].text == told and found.texts[0].sentences[-1].end == len(told)
 
 
