@@ -47,6 +47,10 @@ class ModelMeasure(Measure):
         """What the model used so far besides time, such as tokens; sums over processes make sense."""
         return {}
 
+    def each_spent(self, model: Any) -> Sequence[Mapping[str, float]]:
+        """What each of the last records took, where the model counts that."""
+        return ()
+
     def measure(self, batch: Batch) -> Values:
         """`prepare` and `forward` in this process."""
         prepared = self.prepare(batch)

@@ -148,6 +148,11 @@ class Resident:
         spent = self._measure.spent(self._model)
         return {name: used - self._spent_before.get(name, 0) for name, used in spent.items()}
 
+    @property
+    def each_spent(self) -> Sequence[Mapping[str, float]]:
+        """The same for each of the last records, where the model counts that."""
+        return self._measure.each_spent(self._model)
+
     def _forward(self, chunk: Sequence[Any], size: int) -> Mapping[str, Sequence[Any]]:
         repeats = size - len(chunk) if self._measure.filled else 0
         with own_stream(self.device), self._forward_clock, clocked(self._device_clock):

@@ -16,49 +16,54 @@ if TYPE_CHECKING:
     from thresher.pipelines.execute.run import Run, RunSummary
 
 
-def _command(act: Callable[["Run", bool], int | None], dry: bool) -> Callable[..., int | None]:
-    """A command that takes a recipe with its options, and acts on it; dry: without touching anything."""
-
-    def command(
-        recipe: Annotated[
-            str, typer.Argument(help="A recipe file, or the name of a bundled one: demo, image_pool.")
-        ],
-        run: Annotated[
-            Path | None, typer.Option("--run", help="Run directory. Default: runs/<recipe name>.")
-        ] = None,
-        profile: Annotated[
-            str | None, typer.Option("--profile", help="Resources: laptop, workstation or a file.")
-        ] = None,
-        set_: Annotated[
-            list[str] | None,
-            typer.Option("--set", metavar="K=V", help="Override a value of the recipe; may be repeated."),
-        ] = None,
-        limit: Annotated[
-            int | None, typer.Option("--limit", min=1, help="Go on with this many records only.")
-        ] = None,
-        local: Annotated[bool, typer.Option("--local", help="One process, no Ray. Same results.")] = False,
-        as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    ) -> int | None:
-        from thresher.pipelines.execute.run import Run
-
-        loaded = load(recipe, set_ or [], os.environ)
-        folder = run or Path("runs") / loaded.recipe.name
-        return act(Run(loaded, folder, load_profile(profile), local=local, limit=limit, dry=dry), as_json)
-
-    command.__doc__ = act.__doc__
-    return command
+RecipeName = Annotated[
+    str,
+    typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a bundled one: demo, image_pool."),
+]
+Folder = Annotated[Path | None, typer.Option("--run", help="Run directory. Default: runs/<recipe name>.")]
+Resources = Annotated[str | None, typer.Option("--profile", help="Resources: laptop, workstation or a file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="K=V", help="Override a value of the recipe; may be repeated."),
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Go on with this many records only.")]
+Local = Annotated[bool, typer.Option("--local", help="One process, no Ray. Same results.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def run(work: "Run", as_json: bool) -> int:
+def _opened(
+    recipe: str,
+    run: Path | None,
+    profile: str | None,
+    overrides: list[str] | None,
+    limit: int | None,
+    local: bool,
+    dry: bool,
+) -> "Run":
+    from thresher.pipelines.execute.run import Run
+
+    loaded = load(recipe, overrides or [], os.environ)
+    folder = run or Path("runs") / loaded.recipe.name
+    return Run(loaded, folder, load_profile(profile), local=local, limit=limit, dry=dry)
+
+
+def run(
+    recipe: RecipeName,
+    run: Folder = None,
+    profile: Resources = None,
+    set_: Overrides = None,
+    limit: Limit = None,
+    local: Local = False,
+    as_json: Json = False,
+) -> int:
     """Run what is missing, export, write the report, print the funnel."""
     from thresher.pipelines.execute.run import Interrupted
 
+    work = _opened(recipe, run, profile, set_, limit, local, dry=False)
     try:
         summary = work.execute()
     except Interrupted:
-        again = " ".join(["thresher", *[a for a in sys.argv[1:] if a != "--debug"]])
-        print(f"Stopped. What was finished is kept; to go on, run again: {again}", file=sys.stderr)
-        return 130
+        return _stopped()
     if as_json:
         print(json.dumps(_as_json(summary), indent=1))
         return 0
@@ -79,6 +84,12 @@ def run(work: "Run", as_json: bool) -> int:
     return 0
 
 
+def _stopped() -> int:
+    again = " ".join(["thresher", *[a for a in sys.argv[1:] if a != "--debug"]])
+    print(f"Stopped. What was finished is kept; to go on, run again: {again}", file=sys.stderr)
+    return 130
+
+
 def _as_json(summary: "RunSummary") -> dict[str, Any]:
     return {
         "run": str(summary.folder),
@@ -97,12 +108,38 @@ def _as_json(summary: "RunSummary") -> dict[str, Any]:
     }
 
 
-def plan(work: "Run", as_json: bool) -> None:
-    """Show the graph, what is cached, what will run and how long; touches nothing."""
+def plan(
+    recipe: RecipeName,
+    run: Folder = None,
+    profile: Resources = None,
+    set_: Overrides = None,
+    limit: Limit = None,
+    local: Local = False,
+    as_json: Json = False,
+    ask: Annotated[
+        int | None,
+        typer.Option("--ask", metavar="N", min=1, help="Ask models about N records, to tell what all cost."),
+    ] = None,
+) -> int:
+    """Show the graph, what is cached, what will run and how long; touches nothing, unless it shall --ask."""
+    from thresher.pipelines.execute.run import Interrupted
+    from thresher.pipelines.plan import asking
     from thresher.pipelines.plan.describe import describe, tell
 
+    work = _opened(recipe, run, profile, set_, limit, local, dry=True)
     described = describe(work)
+    if ask is not None:
+        tables = described["tables"].items()
+        rows = {(name, step["step"]): step["rows"] for name, table in tables for step in table["steps"]}
+        try:
+            asked = asking.ask(work, ask, rows)
+        except Interrupted:
+            return _stopped()
+        described["asked"] = asking.as_json(asked)
     print(json.dumps(described, indent=1) if as_json else tell(described))
+    if ask is not None and not as_json:
+        print(asking.tell_asked(asked, work))
+    return 0
 
 
 def gc(
@@ -162,10 +199,10 @@ def demo_check(
 
 COMMANDS: dict[str, tuple[Callable[..., int | None], str]] = {
     "run": (
-        _command(run, dry=False),
+        run,
         "thresher run photos.yaml --set tables.images.steps.select.drop.blurry='sharpness < 30'",
     ),
-    "plan": (_command(plan, dry=True), "thresher plan photos.yaml"),
+    "plan": (plan, "thresher plan photos.yaml"),
     "gc": (gc, "thresher gc runs/photos --yes"),
     "demo-pool": (demo_pool, "thresher demo-pool demo/pool --seed 1"),
     "demo-check": (demo_check, "thresher demo-check demo/pool --run demo/run"),

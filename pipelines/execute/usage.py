@@ -16,7 +16,7 @@ PEAK_TFLOPS = {"H100": 989, "H200": 989, "A100": 312, "L40S": 362, "4090": 165}
 def leave_note(run: str, fp: str, worker: Resident) -> None:
     """Write what the resident of this process did so far for the operator with fingerprint `fp`."""
     known: dict[str, Any] = {"device": worker.device, "name": worker.device_name, "batch": worker.batch}
-    known["spent"] = worker.spent
+    known["spent"], known["each"] = worker.spent, list(worker.each_spent)
     write_bytes(_note(run, fp), json.dumps(known | asdict(worker.usage)).encode())
 
 
@@ -64,6 +64,12 @@ def gather(run: Path, fp: str) -> dict[str, Any]:
         if peak:
             used["flop_utilisation"] = used["tflops"] / peak
     return {name: float(f"{v:.4g}") if isinstance(v, float) else v for name, v in used.items()}
+
+
+def each_spent(run: Path, fp: str) -> list[dict[str, float]]:
+    """What each of the last records took that a model was asked about, of all processes."""
+    files = sorted((run / "log" / "models").glob(f"{fp}-*.json"))
+    return [spent for file in files for spent in json.loads(file.read_bytes())["each"]]
 
 
 def remember(run: Path, table: str, label: str, used: dict[str, Any]) -> None:

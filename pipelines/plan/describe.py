@@ -63,7 +63,8 @@ def tell(described: dict[str, Any]) -> str:
         if passes:
             lines.append(f"Files are opened once for each of these passes: {passes}")
         lines.append(f"Estimated time: {time_text(table['seconds'])}" if running else "Everything is cached.")
-    lines.append(f"Nothing was run and nothing was written. Cost: {_cost(described)}.")
+    done = "Only the sample was asked about." if "asked" in described else "Nothing was run or written."
+    lines.append(f"{done} Cost: {_cost(described)}.")
     return "\n".join(lines)
 
 

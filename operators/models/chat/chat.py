@@ -64,3 +64,8 @@ class ChatModel(Protocol):
         """`requests, prompt_tokens, completion_tokens, request_s, price` so far, and `memo_hits`: requests
         that were answered before, which do not count in the others."""
         ...
+
+    @property
+    def each_spent(self) -> Sequence[Mapping[str, float]]:
+        """`Chat.spent` of each of the last records that were done, a thousand at most."""
+        ...

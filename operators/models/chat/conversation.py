@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -43,7 +42,7 @@ class Conversation:
     @property
     def spent(self) -> dict[str, float]:
         """What this record took, also where its answers were in the memo: the same each time."""
-        return asdict(self._spent)
+        return self._spent.as_dict()
 
     async def fill(self, messages: Sequence[Message], form: type[F], max_tokens: int) -> F | Failure:
         """A refusal, and a reply that does not hold the form, is asked for once again; one that was cut too,

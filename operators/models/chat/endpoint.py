@@ -6,7 +6,6 @@ A fault of one record is a failure of that record; one that every record would m
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import TypeVar
 
 from thresher.operators.base import Failure
@@ -42,13 +41,17 @@ class Endpoint:
     ) -> None:
         self._server = Server(url, model, timeout_s, key, key_env, prices)
         self._abilities = Abilities()
-        self.each_spent: deque[Mapping[str, float]] = deque(maxlen=REMEMBERED)
-        """What each of the last records took, as `Conversation.spent`."""
+        self._each_spent: deque[Mapping[str, float]] = deque(maxlen=REMEMBERED)
 
     @property
     def spent(self) -> Mapping[str, float]:
         """What was used so far: the fields of `server.Spent`."""
-        return asdict(self._server.spent)
+        return self._server.spent.as_dict()
+
+    @property
+    def each_spent(self) -> Sequence[Mapping[str, float]]:
+        """See `chat.ChatModel`."""
+        return list(self._each_spent)
 
     def each(
         self, items: Sequence[T], work: Callable[[Chat, T], Awaitable[R | Failure]]
@@ -76,7 +79,7 @@ class Endpoint:
                 chat = Conversation(together, self._abilities)
                 try:
                     found[i] = await work(chat, item)
-                    self.each_spent.append(chat.spent)
+                    self._each_spent.append(chat.spent)
                 except ThresherError as error:
                     found[i] = together.stop(error)
                 except Exception as error:

@@ -50,6 +50,9 @@ class ChatMeasure(ModelMeasure):
     def spent(self, model: ChatModel) -> Mapping[str, float]:
         return model.spent
 
+    def each_spent(self, model: ChatModel) -> Sequence[Mapping[str, float]]:
+        return model.each_spent
+
     def forward(self, model: ChatModel, inputs: Sequence[Input]) -> Mapping[str, Sequence[Any]]:
         rows = model.each(inputs, self.work)
         names = [column.name for column in self.writes()]

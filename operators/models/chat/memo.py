@@ -10,6 +10,7 @@ import os
 import secrets
 import struct
 import threading
+import time
 import zlib
 from functools import cache
 from pathlib import Path
@@ -40,6 +41,8 @@ ENTRY = np.dtype(
 _PACKED = struct.Struct("<QQQIIIId")
 Words = NDArray[np.uint64]
 NO_WORDS: Words = np.empty(0, np.uint64)
+LIST_S = 1.0
+"""How often the folder is listed at least; its own time tells of new files, but not to the millisecond."""
 FOLD = 1 << 16
 """Entries that wait in a dict before they are sorted in among the others."""
 
@@ -65,6 +68,8 @@ class Memo:
         """Stem of a journal -> its number in `_stems`."""
         self._known: dict[Path, int] = {}
         """Stem -> entries of it that were taken in."""
+        self._indices: dict[Path, str] = {}
+        self._changed, self._listed = 0, 0.0
         self._own: _Writer | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.refresh()
@@ -73,10 +78,7 @@ class Memo:
         """The answer to what was asked under this key."""
         with self._lock:
             first = _halves(key)[0]
-            start, stop = (
-                np.searchsorted(self._firsts, np.uint64(first), side) for side in ("left", "right")
-            )
-            places = self._places[start:stop].tolist()
+            places = self._sorted(first) if len(self._firsts) else []
             if first in self._recent:
                 places.append(self._recent[first])
             found = (self._line(place, key) for place in places)
@@ -90,41 +92,60 @@ class Memo:
                 if self._own is None:
                     self._own = _Writer(self._folder)
                     self._begin(self._own.stem)
-                entry = self._own.add(key, _packed(kept), kept.answer, price)
+                self._own.add(key, _packed(kept), kept.answer, price)
             except OSError as error:
                 self._own = None  # its end may be torn
                 what = f"an answer cannot be written: {error.strerror}"
                 raise ThresherError(what, str(self._folder), "Make room, and run the same command") from error
-            self._take(self._own.stem, np.frombuffer(entry, ENTRY))
+            self.tokens += sum(_tokens(kept.answer))
+            self.money += price
+            self._recent[_halves(key)[0]] = self._next(self._own.stem, 1)
+            if len(self._recent) >= FOLD:
+                self._sort_in()
 
     def refresh(self) -> None:
         """Read what other processes have written since."""
-        with self._lock, os.scandir(self._folder) as files:
-            for file in sorted(files, key=lambda file: file.name):
-                if not file.name.endswith(".idx"):
-                    continue
-                stem, entries = Path(file.path).with_suffix(""), file.stat().st_size // ENTRY.itemsize
-                self._begin(stem)
-                if (more := entries - (known := self._known[stem])) > 0:
-                    self._take(stem, np.fromfile(file.path, ENTRY, more, offset=known * ENTRY.itemsize))
+        with self._lock:
+            changed = os.stat(self._folder).st_mtime_ns
+            if changed != self._changed or time.monotonic() > self._listed + LIST_S:
+                self._changed, self._listed = changed, time.monotonic()
+                for name in sorted(os.listdir(self._folder)):
+                    if name.endswith(".idx"):
+                        self._begin(self._folder / name.removesuffix(".idx"))
+            for stem, index in self._indices.items():
+                more = os.stat(index).st_size // ENTRY.itemsize - self._known[stem]
+                if more > 0:
+                    start = self._known[stem] * ENTRY.itemsize
+                    self._take(stem, np.fromfile(index, ENTRY, more, offset=start))
 
     def _begin(self, stem: Path) -> None:
         if stem not in self._known:
             self._numbers[stem] = len(self._stems)
             self._stems.append(stem)
-            self._known[stem] = 0
+            self._indices[stem], self._known[stem] = str(stem) + ".idx", 0
+
+    def _next(self, stem: Path, entries: int) -> int:
+        """The place of the first of the next entries of a journal, which are known from now on."""
+        known = self._known[stem]
+        self._known[stem] = known + entries
+        return (self._numbers[stem] << 32) + known
 
     def _take(self, stem: Path, entries: np.ndarray) -> None:
         """Take the next entries of a journal in."""
         self.tokens += int(entries["prompt_tokens"].sum()) + int(entries["completion_tokens"].sum())
         self.money += float(entries["price"].sum())
-        start = (self._numbers[stem] << 32) + self._known[stem]
+        start = self._next(stem, len(entries))
         places = np.arange(start, start + len(entries), dtype=np.uint64)
-        self._known[stem] += len(entries)
         if len(entries) + len(self._recent) < FOLD:
             self._recent.update(zip(entries["first"].tolist(), places.tolist(), strict=True))
         else:
             self._sort_in(entries["first"], places)
+
+    def _sorted(self, first: int) -> list[int]:
+        """The places of entries with this half of a key."""
+        start = np.searchsorted(self._firsts, np.uint64(first), "left")
+        stop = np.searchsorted(self._firsts, np.uint64(first), "right")
+        return list(self._places[start:stop].tolist())
 
     def _sort_in(self, firsts: Words = NO_WORDS, places: Words = NO_WORDS) -> None:
         """These, and what waits, among the others."""
@@ -138,14 +159,13 @@ class Memo:
     def _line(self, place: int, key: bytes) -> bytes | None:
         """The line at a place, if it is whole and belongs to the key."""
         file, number = divmod(place, 1 << 32)
-        stem = self._stems[file]
-        entry = np.frombuffer(
-            _piece(stem.with_suffix(".idx"), number * ENTRY.itemsize, ENTRY.itemsize), ENTRY
-        )
-        if not len(entry) or entry.tobytes()[:KEY_BYTES] != key:
+        stem, size = self._stems[file], ENTRY.itemsize
+        entry = _piece(stem.with_suffix(".idx"), number * size, size)
+        if len(entry) < size or entry[:KEY_BYTES] != key:
             return None
-        line = _piece(stem.with_suffix(".dat"), int(entry["offset"][0]), int(entry["length"][0]))
-        return line if zlib.crc32(line) == entry["crc"][0] else None
+        _, _, offset, length, crc, *_ = _PACKED.unpack(entry)
+        line = _piece(stem.with_suffix(".dat"), offset, length)
+        return line if zlib.crc32(line) == crc else None
 
 
 class _Writer:
@@ -157,13 +177,11 @@ class _Writer:
         self._index = _appended(self.stem.with_suffix(".idx"))
         self._offset = 0
 
-    def add(self, key: bytes, line: bytes, answer: Reply | Failure, price: float) -> bytes:
-        """The entry that was written. Raises OSError."""
+    def add(self, key: bytes, line: bytes, answer: Reply | Failure, price: float) -> None:
+        """Raises OSError."""
         where = (self._offset, len(line), zlib.crc32(line))
         self._offset += _write(self._data, line)
-        entry = _PACKED.pack(*_halves(key), *where, *_tokens(answer), price)
-        _write(self._index, entry)
-        return entry
+        _write(self._index, _PACKED.pack(*_halves(key), *where, *_tokens(answer), price))
 
 
 def _halves(key: bytes) -> tuple[int, int]:

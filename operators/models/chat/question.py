@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -48,24 +48,33 @@ class Question(NamedTuple):
         rest = json.dumps(settings | dict(self.more))[1:].encode()
         if self.form is not None:
             rest = b'"response_format": ' + _response_format(self.form) + b", " + rest
-        key = _body(self.messages, _digest, rest)
-        body = _body(self.messages, base64.b64encode, rest)
-        return Written(body, hashlib.blake2b(key, digest_size=KEY_BYTES).digest())
+        pieces = [b'{"messages": [', *_pieces(self.messages), b"], ", rest]
+        key = hashlib.blake2b(digest_size=KEY_BYTES)
+        for piece in pieces:
+            key.update(_digest(piece.jpeg) if isinstance(piece, _Picture) else piece)
+        body = b"".join(
+            [base64.b64encode(piece.jpeg) if isinstance(piece, _Picture) else piece for piece in pieces]
+        )
+        return Written(body, key.digest())
 
 
-def _body(messages: Sequence[Message], picture: Callable[[bytes], bytes], rest: bytes) -> bytes:
-    said = b", ".join(
-        b'{"role": "%s", "content": [%s]}'
-        % (message.role.encode(), b", ".join([_part(part, picture) for part in message.parts]))
-        for message in messages
-    )
-    return b'{"messages": [%s], %s' % (said, rest)
+class _Picture(NamedTuple):
+    jpeg: bytes
 
 
-def _part(part: str | bytes, picture: Callable[[bytes], bytes]) -> bytes:
-    if isinstance(part, str):
-        return b'{"type": "text", "text": %s}' % json.dumps(part).encode()
-    return b'{"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,' + picture(part) + b'"}}'
+def _pieces(messages: Sequence[Message]) -> Iterator[bytes | _Picture]:
+    """The list of messages in JSON, with the pictures as they are."""
+    for i, message in enumerate(messages):
+        yield b'%s{"role": "%s", "content": [' % (b", " if i else b"", message.role.encode())
+        for j, part in enumerate(message.parts):
+            yield b", " if j else b""
+            if isinstance(part, str):
+                yield b'{"type": "text", "text": %s}' % json.dumps(part).encode()
+            else:
+                yield b'{"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,'
+                yield _Picture(part)
+                yield b'"}}'
+        yield b"]}"
 
 
 def _digest(picture: bytes) -> bytes:

@@ -28,6 +28,10 @@ class Spent:
     memo_hits: int = 0
     """Requests that had been answered before: they cost nothing, and do not count in the others."""
 
+    def as_dict(self) -> dict[str, float]:
+        """What was used so far, by name."""
+        return dict(vars(self))  # a tenth of the time of `asdict`
+
     def add(self, kept: Kept, price: float) -> None:
         """Count an answer."""
         answer = kept.answer

@@ -165,3 +165,31 @@ def test_money_is_counted_where_a_price_is_given(cli, server, judged):
     assert sum(prices) == pytest.approx(76 * 0.0014, rel=1e-3)
     page = (cli.cwd / "r/report.html").read_text()
     assert "price" in page and "memo hits" in page
+
+
+def test_a_plan_asks_about_a_sample_and_the_run_asks_for_the_rest(cli, server, judged):
+    path, price = judged(), "{price: {input: 2, output: 20}, model:"
+    path.write_text(path.read_text().replace("{model:", price))
+    command = ("plan", str(path), "--run", "r", "--local", "--ask", "5")
+    (asked,) = json.loads(cli(*command, "--json"))["asked"]
+    assert (asked["step"], asked["sample"], asked["rows"]) == ("clarity", 5, 76)
+    tokens, cost = asked["costs"]["tokens"], asked["costs"]["price"]
+    assert (tokens["mean"], tokens["total"], tokens["within"]) == (520, 520 * 76, 0)
+    assert cost["total"] == pytest.approx(76 * 0.0014) and asked["costs"]["seconds"]["mean"] > 0
+    assert server.answered.total() == 5 == kept(cli.cwd / "r")
+    assert not (cli.cwd / "r/plan.json").exists() and not (cli.cwd / "r/catalog").exists()
+    told = cli(*command)
+    assert "for 76" in told and "Only the sample was asked about" in told
+    assert server.answered.total() == 5  # the same sample, from the memo, at the same cost
+    cli(*command[:-1], "40", "--set", "budget.tokens=5000", code=1)
+    assert "budget.tokens" in cli.err and server.answered.total() < 10 + 16
+    cli.run(path, "--run", "r", "--local")
+    assert server.answered.total() == sum(server.asked.values()) == 76
+
+
+def test_a_plan_says_how_much_the_sample_spreads(cli, server, judged, levels):
+    server.faults = {level: ["truncated", "ok"] for level in levels[::2]}
+    (asked,) = json.loads(cli("plan", judged(), "--local", "--ask", "10", "--json"))["asked"]
+    requests = asked["costs"]["requests"]
+    assert (requests["least"], requests["most"]) == (1, 2) and 1 < requests["mean"] < 2
+    assert 0 < requests["within"] < 76
