@@ -4,23 +4,21 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from thresher.operators.base import Failure
 from thresher.operators.models.chat import settings
 from thresher.operators.models.chat.chat import Choice
 from thresher.operators.models.chat.choices import from_samples, from_tokens
+from thresher.operators.models.chat.filling import fill
 from thresher.operators.models.chat.messages import Form, Message
 from thresher.operators.models.chat.patience import Round
 from thresher.operators.models.chat.question import Question
-from thresher.operators.models.chat.replies import Refusal, Reply, Unfit, one_object
+from thresher.operators.models.chat.replies import Reply, Unfit
 from thresher.operators.models.chat.server import Spent
 from thresher.operators.models.chat.wire import clean
 from thresher.schemas import Reason
 
 CHOICE_TOKENS = 16
 """Of a reply that is one of some words."""
-_AGAIN = "Your answer cannot be used: {}. Reply with one JSON object of the form asked for, and nothing else."
 
 F = TypeVar("F", bound=Form)
 
@@ -45,31 +43,15 @@ class Conversation:
         return self._spent.as_dict()
 
     async def fill(self, messages: Sequence[Message], form: type[F], max_tokens: int) -> F | Failure:
-        """A refusal, and a reply that does not hold the form, is asked for once again; one that was cut too,
-        with twice the tokens."""
-        said, longer, broken = list(messages), False, False
-        while True:
-            question = Question(said, max_tokens * (1 + longer), form)
-            reply = await self._ask(question)
-            if isinstance(reply, Unfit):
-                return await self._together.settle(question, reply)
-            if isinstance(reply, Failure):
-                return reply
-            try:
-                return form.model_validate(one_object(reply))
-            except ValueError as error:
-                reason = Reason.REFUSED if isinstance(error, Refusal) else Reason.UNPARSED
-                why = _fault(error)
-            if reply.finish == "length":
-                if longer:
-                    return Failure(Reason.REPLY_TRUNCATED, f"cut at {2 * max_tokens} tokens: {why}")
-                longer = True
-            elif broken:
-                return Failure(reason, f"{why}, twice")
-            else:
-                broken = True
-                given = Message("assistant", (clean(reply.text) or "(nothing)",))
-                said = [*messages, given, Message("user", (_AGAIN.format(why),))]
+        """See `filling.fill`."""
+        return await fill(self._complete, messages, form, max_tokens)
+
+    async def _complete(
+        self, messages: Sequence[Message], form: type[Form], max_tokens: int
+    ) -> Reply | Failure:
+        question = Question(messages, max_tokens, form)
+        reply = await self._ask(question)
+        return await self._together.settle(question, reply) if isinstance(reply, Unfit) else reply
 
     async def choose(
         self, messages: Sequence[Message], words: Sequence[str], samples: int = 5
@@ -132,11 +114,3 @@ def _ways(words: Sequence[str]) -> list[dict[str, Any]]:
     """How the probabilities can be asked for: with the words as the only answers (vLLM), or without."""
     told = {"logprobs": True, "top_logprobs": 20}
     return [told | {"structured_outputs": {"choice": list(words)}}, told]
-
-
-def _fault(error: ValueError) -> str:
-    if not isinstance(error, ValidationError):
-        return clean(str(error))
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"]))  # keys that the model made up, of any length
-    return f"{clean(place) or 'the object'}: {clean(first['msg'])}"

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from thresher.operators.base import Failure
-from thresher.operators.models.chat import conversation, patience
+from thresher.operators.models.chat import filling, patience
 from thresher.operators.models.chat.endpoint import Endpoint
 from thresher.operators.models.chat.loop import run
 from thresher.operators.models.chat.messages import Message, jpeg
@@ -101,8 +101,8 @@ def test_what_nobody_foresaw_costs_one_record(ask_all, server, monkeypatch):
             raise OverflowError("far\ntoo " + "much " * 500)
         return real(reply)
 
-    real = conversation.one_object
-    monkeypatch.setattr(conversation, "one_object", strange)
+    real = filling.one_object
+    monkeypatch.setattr(filling, "one_object", strange)
     server.faults[100] = ["other words"]
     failure, *rest = ask_all(100, *[200] * 3)
     assert isinstance(failure, Failure) and failure.reason == Reason.BAD_VALUE and rest == [GOOD] * 3
