@@ -26,7 +26,7 @@ class ChatMeasure(ModelMeasure):
         if self.params.local:
             self.device = "any"
         if self.params.backend == "transformers":
-            self.batch = 64  # it takes minutes for them, after which a run can be stopped
+            self.batch = 64  # these take minutes, and a killed process loses them
 
     @abstractmethod
     async def work(self, chat: Chat, item: Input) -> Mapping[str, Any] | Failure:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from thresher.operators.base import Batch, Failure
+from thresher.operators.models.chat import settings as chat_settings
 from thresher.operators.models.chat.local.engine import Chances, Choose, Fill
 from thresher.operators.models.chat.local.model import LocalModel
 from thresher.operators.models.chat.local.words import Vocabulary
@@ -336,6 +337,18 @@ def test_questions_are_gathered_while_all_wait():
     found = LocalModel(toy, "toy").each(range(4), talk)
     assert [one[2].told for one in found] == ["2", "12", "22", "32"]
     assert toy.sizes == [8, 6, 2]  # 12 first questions; 4 of them wait beside the first 2 of the second turn
+
+
+def test_a_run_that_is_to_stop_answers_no_further_batch():
+    """What was answered is kept; who waits is asked by the next run."""
+    asked = iter(range(99))
+    chat_settings.configure(chat_settings.Settings(stop=lambda: next(asked) >= 2))
+    try:
+        found = LocalModel(Toy(3), "toy").each(range(10), tell)
+    finally:
+        chat_settings.configure(chat_settings.Settings())
+    assert found[:6] == [Story(told=str(i)) for i in range(6)]
+    assert all(isinstance(one, chat_settings.NotBegun) for one in found[6:])
 
 
 def test_an_operator_that_raises_costs_one_record():

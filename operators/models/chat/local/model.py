@@ -4,9 +4,11 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TypeVar
 
 from thresher.operators.base import Failure
+from thresher.operators.models.chat import settings
 from thresher.operators.models.chat.chat import Chat, Choice
 from thresher.operators.models.chat.filling import fill
 from thresher.operators.models.chat.local.answers import Answer, Answers, Request
@@ -14,6 +16,7 @@ from thresher.operators.models.chat.local.engine import Chances, Choose, Engine,
 from thresher.operators.models.chat.local.gathering import Gathering
 from thresher.operators.models.chat.messages import Form, Message
 from thresher.operators.models.chat.replies import Reply
+from thresher.operators.models.chat.server import Spent
 from thresher.operators.models.chat.wire import clean
 from thresher.schemas import Reason
 from thresher.schemas.errors import ThresherError
@@ -23,40 +26,43 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-SPENT = ("requests", "prompt_tokens", "completion_tokens", "request_s", "price", "memo_hits")
-"""What is counted; here nothing has a price, and nothing is memoised."""
-
-
 class LocalModel:
     """A ChatModel, for several threads. `name`: of the model, for errors."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._answers = Answers(engine, name)
-        self._spent, self._lock = dict.fromkeys(SPENT, 0.0), threading.Lock()
+        self._spent, self._lock = Spent(), threading.Lock()
 
     @property
     def spent(self) -> Mapping[str, float]:
-        """See `ChatModel`."""
-        return dict(self._spent)
+        """See `ChatModel`; nothing has a price, and nothing is memoised."""
+        return asdict(self._spent)
 
     def each(
         self, items: Sequence[T], work: Callable[[Chat, T], Awaitable[R | Failure]]
     ) -> list[R | Failure | ThresherError]:
-        """`work(chat, item)` for every item, all side by side; results in order."""
+        """See `ChatModel`; all are in work at once. Where the run is to stop no further batch is answered:
+        records that wait for one are as if they had not begun."""
         return asyncio.run(self._each(items, work))
 
     async def _each(
         self, items: Sequence[T], work: Callable[[Chat, T], Awaitable[R | Failure]]
     ) -> list[R | Failure | ThresherError]:
-        answers = self._answers
-        async with Gathering[Request, Answer](lambda: answers.engine.batch, answers.to) as gathering:
+        engine = self._answers.engine
+        async with Gathering[Request, Answer](lambda: engine.batch, self._answered) as gathering:
             chats = [LocalChat(gathering) for _ in items]
             works = [_finished(work(chat, item)) for chat, item in zip(chats, items, strict=True)]
             found = await asyncio.gather(*works)
         with self._lock:
-            for name in SPENT:
-                self._spent[name] += sum(chat.spent[name] for chat in chats)
+            for name in self.spent:
+                more = sum(chat.spent[name] for chat in chats)
+                setattr(self._spent, name, getattr(self._spent, name) + more)
         return found
+
+    def _answered(self, asked: Sequence[Request]) -> list[Answer]:
+        if settings.current().stop():
+            raise settings.NotBegun("the run was asked to stop")
+        return self._answers.to(asked)
 
 
 class LocalChat:
@@ -64,12 +70,12 @@ class LocalChat:
 
     def __init__(self, gathering: Gathering[Request, Answer]) -> None:
         self._gathering = gathering
-        self._spent = dict.fromkeys(SPENT, 0.0)
+        self._spent = Spent()
 
     @property
     def spent(self) -> Mapping[str, float]:
         """What this record took so far; `request_s` with the time that a question waits for its batch."""
-        return dict(self._spent)
+        return asdict(self._spent)
 
     async def fill(self, messages: Sequence[Message], form: type[F], max_tokens: int) -> F | Failure:
         """The form, filled in by the model."""
@@ -96,10 +102,10 @@ class LocalChat:
         started = time.monotonic()
         found = await self._gathering.ask(request)
         if not isinstance(found, Failure):
-            self._spent["requests"] += 1
-            self._spent["request_s"] += time.monotonic() - started
-            self._spent["prompt_tokens"] += found.prompt_tokens
-            self._spent["completion_tokens"] += found.completion_tokens
+            self._spent.requests += 1
+            self._spent.request_s += time.monotonic() - started
+            self._spent.prompt_tokens += found.prompt_tokens
+            self._spent.completion_tokens += found.completion_tokens
         return found
 
 
