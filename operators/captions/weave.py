@@ -13,6 +13,8 @@ LONGEST = {"en": 90, "zh": 24}
 """Characters of a sentence that is still joined to another."""
 MOST_LISTED = 3
 """Phrases in one list."""
+PHRASE = 4
+"""Words, at most, of an English text in small letters that counts as a phrase."""
 _JOINTS = {"en": {", and ": 2.0, "; ": 1.0}, "zh": {"，": 2.0, "；": 1.0}}
 _STOPS = {"en": ".!?", "zh": "。！？.!?"}
 _QUOTES = "\"'”’」』》)）"
@@ -47,7 +49,9 @@ def weave(texts: Sequence[str], lang: Lang, dice: Dice) -> str:
 def _clause(text: str, lang: Lang) -> Clause:
     text = " ".join(text.split())
     stop = text.rstrip(_QUOTES)[-1:] in _STOPS[lang]
-    phrase = not stop and text[:1].islower() if lang == "en" else not stop
+    phrase = not stop
+    if lang == "en":
+        phrase = not stop and text[:1].islower() and text.count(" ") < PHRASE
     bare = text.rstrip(".。") if not text.endswith("...") else text
     return Clause(bare or text, not phrase)
 
@@ -66,7 +70,7 @@ def _fit(first: Clause, second: Clause, lang: Lang) -> bool:
         return False
     if any(stop in c.text for c in (first, second) for stop in (*_STOPS[lang], ";", "；")):
         return False
-    return lang == "zh" or bool(_LOWERED.match(second.text))
+    return lang == "zh" or second.text[0].islower() or bool(_LOWERED.match(second.text))
 
 
 def _sentence(clauses: Sequence[Clause], lang: Lang, dice: Dice) -> str:
