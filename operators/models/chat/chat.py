@@ -11,6 +11,9 @@ F = TypeVar("F", bound=Form)
 T = TypeVar("T")
 R = TypeVar("R")
 
+REMEMBERED = 1000
+"""Records of which it is known what each took."""
+
 
 class Choice(NamedTuple):
     """One of the words that a model could choose from, and how probable each was to it."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from thresher.operators.base import Failure
 from thresher.operators.models.chat import settings
-from thresher.operators.models.chat.chat import Chat
+from thresher.operators.models.chat.chat import REMEMBERED, Chat
 from thresher.operators.models.chat.conversation import Abilities, Conversation
 from thresher.operators.models.chat.loop import run
 from thresher.operators.models.chat.patience import Round
@@ -19,9 +19,6 @@ from thresher.schemas.errors import ThresherError
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-REMEMBERED = 1000
-"""Records of which it is known what each took."""
 
 
 class Endpoint:

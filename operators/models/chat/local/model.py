@@ -3,13 +3,14 @@
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TypeVar
 
 from thresher.operators.base import Failure
 from thresher.operators.models.chat import settings
-from thresher.operators.models.chat.chat import Chat, Choice
+from thresher.operators.models.chat.chat import REMEMBERED, Chat, Choice
 from thresher.operators.models.chat.filling import fill
 from thresher.operators.models.chat.local.answers import Answer, Answers, Request
 from thresher.operators.models.chat.local.engine import Chances, Choose, Engine, Fill
@@ -32,11 +33,17 @@ class LocalModel:
     def __init__(self, engine: Engine, name: str) -> None:
         self._answers = Answers(engine, name)
         self._spent, self._lock = Spent(), threading.Lock()
+        self._each_spent: deque[Mapping[str, float]] = deque(maxlen=REMEMBERED)
 
     @property
     def spent(self) -> Mapping[str, float]:
         """See `ChatModel`; nothing has a price, and nothing is memoised."""
         return asdict(self._spent)
+
+    @property
+    def each_spent(self) -> Sequence[Mapping[str, float]]:
+        """See `ChatModel`."""
+        return list(self._each_spent)
 
     def each(
         self, items: Sequence[T], work: Callable[[Chat, T], Awaitable[R | Failure]]
@@ -54,6 +61,7 @@ class LocalModel:
             works = [_finished(work(chat, item)) for chat, item in zip(chats, items, strict=True)]
             found = await asyncio.gather(*works)
         with self._lock:
+            self._each_spent.extend(chat.spent for chat in chats)
             for name in self.spent:
                 more = sum(chat.spent[name] for chat in chats)
                 setattr(self._spent, name, getattr(self._spent, name) + more)
