@@ -33,6 +33,8 @@ _BUILTIN = {
     "head": "thresher.operators.models.head",
     "caption.draw": "thresher.operators.captions.draw",
     "balance.captions": "thresher.operators.balance.captions",
+    "palette": "thresher.operators.captions.palette",
+    "caption": "thresher.operators.captions.caption",
     "export": "thresher.operators.export",
 }
 _registered: dict[str, type[Operator]] = {}

@@ -137,7 +137,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, load_text: Load) -> None:
     for name, words in {
         "recipes.yaml": ["'recipes.yaml'", "'recipe.yaml'"],
         "dmo": ["'dmo'", "'demo'"],
-        "zzzzzzz": ["'zzzzzzz'", "demo", "image_pool"],
+        "zzzzzzz": ["'zzzzzzz'", "captions", "demo", "image_pool"],
         str(tmp_path): ["is a folder"],
     }.items():
         with pytest.raises(UsageError) as caught:

@@ -37,7 +37,7 @@ def test_the_committed_schema_is_the_generated_one() -> None:
 
 
 @pytest.mark.acceptance("C21")
-@pytest.mark.parametrize("name", ["demo", "image_pool"])
+@pytest.mark.parametrize("name", ["captions", "demo", "image_pool"])
 def test_bundled_recipes_load_and_fit_the_schema(name: str) -> None:
     schema = json.loads((CONFIGS / "recipe.schema.json").read_text("utf-8"))
     recipe = load(name).recipe

@@ -1,0 +1,50 @@
+"""The columns of a caption record."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from thresher.operators.captions.checks import COLUMNS
+from thresher.operators.captions.record import CaptionRecord
+from thresher.operators.captions.taxonomy import LENGTHS, Lang, Level
+from thresher.schemas import Column
+
+_UNITS = {"en": "words", "zh": "Chinese characters"}
+
+
+def declared(name: str, languages: Sequence[Lang], levels: Sequence[Level]) -> list[Column]:
+    """What a captioner called `name` writes, without back end and revision."""
+    made = [Column(name, pa.string(), "", "the caption record: texts, claims, facts, verdicts; JSON")]
+    for lang in languages:
+        for level in levels:
+            least, most = LENGTHS[level][lang]
+            unit = "tags" if level == "tags" else _UNITS[lang]
+            meaning = f"caption of {least} to {most} {unit}; null if none passed its checks"
+            made.append(Column(f"{name}.{lang}.{level}", pa.string(), "", meaning))
+    made += [replace(column, name=f"{name}.checks.{column.name}") for column in COLUMNS]
+    meaning = "the check that most texts failed, where none passed; `length` if there is none; else null"
+    return [*made, Column(f"{name}.failed_check", pa.string(), "", meaning)]
+
+
+def values(
+    record: CaptionRecord, name: str, languages: Sequence[Lang], levels: Sequence[Level]
+) -> dict[str, Any]:
+    """Column -> value of one record."""
+    held: dict[str, Any] = {name: record.dumps(), f"{name}.failed_check": failed_check(record)}
+    for lang in languages:
+        for level in levels:
+            text = record.text(lang, level)
+            held[f"{name}.{lang}.{level}"] = text.text if text and text.status == "pass" else None
+    return held | {f"{name}.checks.{column.name}": record.checks.get(column.name) for column in COLUMNS}
+
+
+def failed_check(record: CaptionRecord) -> str | None:
+    """None if a written text passed, else the check that most of them failed."""
+    written = [text for text in record.texts if text.level != "raw"]
+    if any(text.status == "pass" for text in written):
+        return None
+    failed = Counter(check for text in written for check in text.fails)
+    return min(failed, key=lambda check: (-failed[check], check), default="length")

@@ -1,0 +1,198 @@
+"""The operator `caption`: by a model behind a scripted server, and from facts alone."""
+
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from thresher.operators.captions.record import CaptionRecord
+
+CLAIMS = [
+    ("primary.noun", "A dog stands on a beach.", "一只狗站在沙滩上。", {"label": "dog"}),
+    (
+        "primary.key_attributes",
+        "The dog has brown fur.",
+        "这只狗的毛是棕色的。",
+        {"colour": "brown", "label": "dog"},
+    ),
+    ("count", "Three boats lie on the water.", "水面上停着三艘船。", {"count": 3, "label": "boat"}),
+    ("scene.noun", "Behind the dog lies a calm sea.", "狗的后面是平静的大海。", {}),
+    ("relation", "The boats are to the left of the dog.", "船在狗的左边。", {"position": "left"}),
+    ("other.shot", "The dog is seen from the side.", "这是狗的侧面。", {}),
+]
+SHORT = {
+    "en": [("A dog with brown fur stands on a beach by a calm sea.", ["c1", "c2", "c4"])],
+    "zh": [("一只毛是棕色的狗站在沙滩上，后面是平静的大海。", ["c1", "c2", "c4"])],
+}
+
+
+def seen(claims: list[Any] = CLAIMS, entities: list[Any] = ()) -> dict[str, Any]:  # type: ignore[assignment]
+    nothing = dict.fromkeys(("label", "count", "colour", "position", "text", "entity"))
+    return {
+        "image_type": "photo",
+        "style": dict.fromkeys(
+            ("art_style", "medium", "shot", "lens", "angle", "lighting", "atmosphere", "composition")
+        ),
+        "entities": list(entities),
+        "watermarks": [],
+        "claims": [
+            {"field": field, "en": en, "zh": zh, "key_points": [], **nothing, **value}
+            for field, en, zh, value in claims
+        ],
+    }
+
+
+def written(lang: str, texts: dict[str, list[tuple[str, list[str]]]]) -> dict[str, Any]:
+    return {
+        "captions": [
+            {"level": level, "sentences": [{"text": text, "claims": ids} for text, ids in said]}
+            for level, said in texts.items()
+        ]
+    }
+
+
+GIBBERISH = "我不知道这是什么东西，海边有一只狗。"
+
+
+def kind(body: dict[str, Any]) -> str:
+    return str(body["response_format"]["json_schema"]["name"])
+
+
+def language(words: str) -> str:
+    return "zh" if "in Chinese" in words else "en"
+
+
+@pytest.fixture
+def captioned(cli, tmp_path: Path, chat_server) -> Callable[..., dict[str, Any]]:
+    """`captioned(script, ...)` runs `caption` over one picture; its row of the exported records."""
+
+    def run(script: Any, **params: Any) -> dict[str, Any]:
+        server = chat_server(script)
+        (tmp_path / "pool").mkdir(exist_ok=True)
+        noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "pool" / "a.png")
+        model = {"backend": "endpoint", "endpoint": server.url, "model": "m"}
+        steps = [{"caption": model | {"context": [], "levels": ["short"]} | params}]
+        table = {"ingest": {"folder": "./pool"}, "steps": steps, "export": {"to": "./out"}}
+        recipe = {"thresher": 1, "name": "captions", "tables": {"images": table}}
+        (tmp_path / "r.yaml").write_text(json.dumps(recipe))
+        cli.run("r.yaml", "--run", "run", "--local")
+        rows = []
+        for shard in sorted((tmp_path / "out").rglob("*.tar")):
+            with tarfile.open(shard) as tar:
+                rows += [json.load(tar.extractfile(m)) for m in tar if m.name.endswith(".json")]  # type: ignore[arg-type]
+        return rows[0] if rows else {}
+
+    return run
+
+
+def test_a_model_looks_then_writes_without_the_picture(captioned, said, shown):
+    bodies = []
+
+    def script(body):
+        bodies.append(body)
+        if kind(body) == "Seen":
+            return seen()
+        lang = language(said(body))
+        return written(lang, {"short": SHORT[lang]})
+
+    row = captioned(script)
+    assert [kind(body) for body in bodies] == ["Seen", "Written", "Written"]
+    assert [shown(body) is not None for body in bodies] == [True, False, False]
+    assert row["caption.en.short"] == SHORT["en"][0][0] and row["caption.zh.short"] == SHORT["zh"][0][0]
+    record = CaptionRecord.loads(row["caption"])
+    assert record.text("en", "short").claims == ("c1", "c2", "c4")  # type: ignore[union-attr]
+    assert all(claim.provenance == ("vlm:m",) for claim in record.claims)
+    assert row["caption.failed_check"] is None
+
+
+def test_a_failing_text_is_written_anew_once_with_the_failure_told(captioned, said):
+    asked = []
+
+    def script(body):
+        words = said(body)
+        if kind(body) == "Seen":
+            return seen()
+        lang = language(words)
+        asked.append((lang, "refused" in words))
+        if lang == "en" and "refused" not in words:
+            return written("en", {"short": [("The image shows five dogs. 狗站在沙滩上狗站在沙滩上", ["c1"])]})
+        assert lang == "zh" or "five dogs" in words, "the refused text is told"
+        return written(lang, {"short": SHORT[lang]})
+
+    row = captioned(script)
+    assert asked == [("en", False), ("zh", False), ("en", True)]
+    assert row["caption.en.short"] == SHORT["en"][0][0]
+
+
+def test_what_fails_again_loses_its_sentences_or_its_column(captioned, said):
+    """An invented number in one sentence costs that sentence; a text in the wrong language its column."""
+    wrong = ("Five boats lie on the water.", ["c3"])
+
+    def script(body):
+        if kind(body) == "Seen":
+            return seen()
+        lang = language(said(body))
+        return written(lang, {"short": [*SHORT["en"], wrong] if lang == "en" else SHORT["en"]})
+
+    row = captioned(script)
+    assert row["caption.en.short"] == SHORT["en"][0][0]
+    assert row["caption.zh.short"] is None
+    record = CaptionRecord.loads(row["caption"])
+    assert "language" in record.text("zh", "short").fails  # type: ignore[union-attr]
+
+
+def test_no_passing_text_names_the_check(captioned):
+    def script(body):
+        return seen() if kind(body) == "Seen" else written("en", {"short": [(GIBBERISH, ["c1"])]})
+
+    row = captioned(script, languages=["en"])
+    assert row["caption.en.short"] is None and row["caption.failed_check"] == "language"
+
+
+def test_a_sentence_without_claims_is_thrown_away(captioned):
+    def script(body):
+        if kind(body) == "Seen":
+            return seen()
+        return written("en", {"short": [*SHORT["en"], ("A cat sleeps in a basket.", ["c99"])]})
+
+    assert captioned(script, languages=["en"])["caption.en.short"] == SHORT["en"][0][0]
+
+
+@pytest.mark.acceptance("I17")
+def test_a_name_without_evidence_is_called_by_its_type(captioned, said):
+    name = {"en": "Leifeng Pagoda", "zh": "雷峰塔", "type": "landmark"}
+    claim = ("entity", "Leifeng Pagoda stands by a lake.", "雷峰塔在湖边。", {"entity": "Leifeng Pagoda"})
+
+    def script(body):
+        words = said(body)
+        if kind(body) == "Seen":
+            return seen([claim, *CLAIMS], [name])
+        assert "Leifeng" not in words, "the writer never hears it"
+        first = words[words.index("c1 ") :].splitlines()[0].partition(": ")[2]
+        return written("en", {"short": [(first.rstrip(".") + ", and there is a dog.", ["c1", "c2"])]})
+
+    row = captioned(script, languages=["en"])
+    assert "Leifeng" not in (row["caption.en.short"] or "") and row["caption.en.short"]
+    record = CaptionRecord.loads(row["caption"])
+    assert record.claim("c1").verdict == "unsure" and "landmark" in record.claim("c1").text["en"]
+
+
+def test_a_refusal_costs_the_record(captioned, tmp_path):
+    captioned(lambda body: "I'm sorry, but I can't help with that.")
+    (ledger,) = (tmp_path / "run" / "ledger").rglob("part-*.parquet")
+    assert [(r["status"], r["reason"]) for r in pq.read_table(ledger).to_pylist()] == [("failed", "refused")]
+
+
+def test_facts_alone_need_no_model(captioned):
+    row = captioned(lambda body: 500, backend="facts", context="auto", levels=["tags", "short"])
+    record = CaptionRecord.loads(row["caption"])
+    assert record.languages == ("en", "zh")
+    assert all(c.verdict == "supported" and c.provenance for c in record.claims)
+    assert "vlm" not in row["caption"]
