@@ -1,6 +1,6 @@
 """What `thresher evaluate captions` does, and what it prints."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from thresher.pipelines.evaluate.measures import (
 from thresher.pipelines.evaluate.paired import FEW, Outcome, outcome
 from thresher.pipelines.evaluate.ratings import Rating, rated, read_ratings
 from thresher.pipelines.evaluate.texts import Scored, Source, parsed_on, source_of
+from thresher.pipelines.execute.progress import show
 from thresher.pipelines.view import RunView
 from thresher.schemas import UsageError
 
@@ -59,7 +60,11 @@ def evaluate(
         what = f"no record has a value in {' and '.join(names)}"
         raise UsageError(what, str(view.folder), "Name columns that the same records have")
     scored = _scored(view, table, sources, rows)
-    columns = [_measured(rows, one, source, ratings) for source, one in zip(sources, scored, strict=True)]
+    with show(f"evaluate {table}", len(rows) * len(names)) as step:
+        columns = [
+            _measured(rows, one, source, ratings, step.advance)
+            for source, one in zip(sources, scored, strict=True)
+        ]
     ids = np.array([int.from_bytes(row.id[:8], "big") for row in rows], np.uint64)
     shared = set.intersection(*({name for row in held for name in row} for held in columns))
     outcomes = [outcome(name, columns, ids, view.seed) for name in ordered(shared) if _both(name, columns)]
@@ -85,16 +90,21 @@ def _scored(
     view: RunView, table: str, sources: Sequence[Source], rows: Sequence[Row]
 ) -> list[list[Scored | None]]:
     """For each column, each record. A plain text is judged by the facts of the record's first captions."""
-    captions = caption_columns(view, table)[:1]
+    plain = any(not source.record for source in sources)
+    captions = caption_columns(view, table)[:1] if plain else []
     known = [record_of(row.values[name]) for name in captions for row in rows] or [None] * len(rows)
     return [[s.scored(row.values, k) for row, k in zip(rows, known, strict=True)] for s in sources]
 
 
 def _measured(
-    rows: Sequence[Row], scored: Sequence[Scored | None], source: Source, ratings: Sequence[Rating]
+    rows: Sequence[Row],
+    scored: Sequence[Scored | None],
+    source: Source,
+    ratings: Sequence[Rating],
+    advance: Callable[[int], None],
 ) -> list[Ratios]:
     said = rated(ratings, source.name, {row.id: one for row, one in zip(rows, scored, strict=True)})
-    return merged(ratios(scored), [said.get(row.id, {}) for row in rows])
+    return merged(ratios(scored, advance), [said.get(row.id, {}) for row in rows])
 
 
 def _both(name: str, columns: Sequence[Sequence[Ratios]]) -> bool:

@@ -1,7 +1,7 @@
 """The measures: for each record a sum and a count, whose ratio over all records is the value."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -47,13 +47,14 @@ def meaning(name: str) -> tuple[str, Better]:
     return f"texts that pass the check `{name.removeprefix('passes ')}`", "higher"
 
 
-def ratios(scored: Sequence[Scored | None]) -> list[Ratios]:
-    """All measures of each record but people's."""
-    own = _own_pairs(scored)
-    return [
-        dict([*_checks(one), *_claims(one), *_similarity(one), *_words(one), *pairs]) if one else {}
-        for one, pairs in zip(scored, own, strict=True)
-    ]
+def ratios(scored: Sequence[Scored | None], advance: Callable[[int], None]) -> list[Ratios]:
+    """All measures of each record but people's; `advance` is told of each record."""
+    found: list[Ratios] = []
+    for one, pairs in zip(scored, _own_pairs(scored), strict=True):
+        more = [*_checks(one), *_claims(one), *_similarity(one), *_words(one)] if one else []
+        found.append(dict([*more, *pairs]))
+        advance(1)
+    return found
 
 
 def claims_of(scored: Scored) -> list[Claim]:
