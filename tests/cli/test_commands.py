@@ -22,7 +22,7 @@ def test_help_and_operators(cli):
     cli("operators", "dedupe.nera", code=2)
     assert "'dedupe.nera'. Did you mean 'dedupe.near'?" in cli.err
     cli("operators", "nope", code=2)
-    assert "there is no operator 'nope'. Known are: ingest, aesthetic, aigc, balance.sources," in cli.err
+    assert "there is no operator 'nope'. Known are: ingest, aesthetic, aigc, balance.captions," in cli.err
     cli("schema", "recip", code=2)
     assert "Did you mean 'recipe'?" in cli.err
     cli("verify", ".", code=1)
