@@ -1,0 +1,160 @@
+"""What rules can compare of a text: numbers, quotes, negations, names and concepts of the lexicon, each with
+the things that it is said of."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from thresher.operators.captions.lexicon import RELATIONS, Concept, hits
+from thresher.operators.captions.taxonomy import Lang
+from thresher.operators.captions.words import quotes, unquoted
+
+_NUMBERS = {
+    "single": 1, "lone": 1, "two": 2, "pair": 2, "couple": 2, "three": 3, "trio": 3, "four": 4, "five": 5,
+    "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "dozen": 12,
+    "thirteen": 13, "fourteen": 14, "fifteen": 15, "twenty": 20, "thirty": 30,
+}  # fmt: skip
+_NUMBER = {
+    "en": re.compile(rf"\b(?:\d+(?:[.,]\d+)*|{'|'.join(_NUMBERS)}|(?:only|exactly|just) one)\b"),
+    "zh": re.compile(
+        r"\d+(?:\.\d+)?|(?:唯一|仅有一|只有一)|(?<!第)(?:[两二三四五六七八九]?十[一二三四五六七八九]?|[两二三四五六七八九])"
+        r"(?=[个只条张把位名座艘辆匹头朵棵本件双对扇盏架枚颗根块片层排行串群杯瓶碗盘幅台家间栋幢支枝岁人])"
+    ),
+}
+_HAN_DIGITS = {han: n for n, han in enumerate("一二三四五六七八九", 1)} | {"两": 2}
+_NEGATION = {
+    "en": re.compile(
+        r"\b(?:no|not|never|none|without|nobody|nothing|neither|nor|lacking|devoid of|free of|free from"
+        r"|empty of|absent|absence of)\b|n't\b"
+    ),
+    "zh": re.compile(
+        r"没有|没(?=[人戴穿带])|毫无|不(?![同锈远少断仅规则过久])|无(?![数边尽限])|未(?!来)|空无一"
+    ),
+}
+_CLAUSE = re.compile(r"[,.;:!?，。；：！？\n]|\b(?:and|but|while|with|or)\b|(?:和|与|以及|而|并且|同时)")
+_STOP = re.compile(
+    r"(?:a|an|the|of|to|in|on|at|by|for|from|is|are|be|was|were|am|its|it|their|his|her|this|that"
+    r"|these|those|there|as|into|onto|very|some|any|only|just|has|have|being|each|every|one|ones|other|near|next|beside|under|over)"
+)
+_PREPOSITIONS = re.compile(
+    r"\b(?:in|on|at|by|from|near|beside|next|under|over|behind|above|below|between|to|into|onto)\b"
+)
+_MEASURE = re.compile(
+    r"^(?:的|[个只条张把位名座艘辆匹头朵棵本件双对扇盏架枚颗根块片层排行串群杯瓶碗盘幅台家间栋幢支枝])+|^[小大老旧新]"
+)
+_NAME = re.compile(r"(?<![.!?\"“] )(?<!^)\b[A-Z][\w'’-]*(?:\s+(?:of\s+|the\s+)?[A-Z][\w'’-]*)*")
+
+Things = frozenset[str]
+
+
+class Bound(NamedTuple):
+    """A concept and the words of what it is said of; for a relation, those before it and those after it."""
+
+    concept: Concept
+    things: Things
+    others: Things = frozenset()
+
+
+class Said(NamedTuple):
+    """What one text says."""
+
+    bound: frozenset[Bound] = frozenset()
+    quotes: Mapping[str, str] = {}
+    """Without case, blanks and punctuation -> as written."""
+    names: Mapping[str, str] = {}
+    """Lower case -> as written."""
+
+    @property
+    def concepts(self) -> frozenset[Concept]:
+        """All that it names, of whatever it says them."""
+        return frozenset(b.concept for b in self.bound)
+
+
+def said(text: str, lang: Lang, names: Iterable[str] = ()) -> Said:
+    """What `text` says. `names`: proper names to look for, besides those that capital letters give away."""
+    text = unicodedata.normalize("NFKC", text).replace("’", "'")
+    bare = unquoted(text)
+    low = bare.lower()
+    bound = {_bind(low, lang, concept, a, b) for concept, a, b in hits(low, lang)}
+    bound |= {
+        _bind(low, lang, Concept("number", _value(m[0])), *m.span()) for m in _NUMBER[lang].finditer(low)
+    }
+    bound |= {_bind(low, lang, Concept("negation", "not"), *m.span()) for m in _NEGATION[lang].finditer(low)}
+    found = [m[0] for m in _NAME.finditer(bare)] if lang == "en" else []
+    found += [name for name in names if name.lower() in low]
+    return Said(frozenset(bound), {plain(q): q for q in quotes(text)}, {n.lower(): n for n in found})
+
+
+def plain(text: str) -> str:
+    """Letters and digits alone, for comparing what is written on things."""
+    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+
+
+def content(text: str, lang: Lang) -> Things:
+    """The words that carry meaning: stems in English, pairs of Han characters in Chinese."""
+    text = unicodedata.normalize("NFKC", text).lower()
+    if lang == "en":
+        return frozenset(_stem(w) for w in re.findall(r"[a-z0-9][a-z0-9'-]*", text) if not _STOP.fullmatch(w))
+    runs = re.findall(r"[\u3400-\u9fff]+", re.sub(r"[的了着在是]", " ", text))
+    pairs = {run[i : i + 2] for run in runs for i in range(max(1, len(run) - 1))}
+    return frozenset(pairs) | frozenset(re.findall(r"[a-z0-9]+", text))
+
+
+def others(text: str, lang: Lang) -> Things:
+    """The words that carry meaning beside its concepts and numbers; none of what it denies."""
+    text = unquoted(unicodedata.normalize("NFKC", text).lower())
+    if _NEGATION[lang].search(text):
+        return frozenset()
+    spans = [(hit.start, hit.end) for hit in hits(text, lang)]
+    spans += [(m.start(), m.end() + (lang == "zh")) for m in _NUMBER[lang].finditer(text)]  # 三艘
+    for a, b in spans:
+        text = text[:a] + "，" * len(text[a:b]) + text[b:]
+    return content(text, lang)
+
+
+def _bind(text: str, lang: Lang, concept: Concept, start: int, end: int) -> Bound:
+    if concept.family in RELATIONS:
+        before, after = _sides(text, lang, start, end)
+        return Bound(concept, content(before, lang), content(after, lang))
+    rest = _CLAUSE.split(text[end:], maxsplit=1)[0]
+    if lang == "en":
+        rest = _PREPOSITIONS.split(rest.removeprefix(" of"), maxsplit=1)[0]
+        return Bound(concept, content(" ".join(rest.split()[:4]), lang))
+    while shorter := _MEASURE.sub("", rest):
+        if shorter == rest:
+            break
+        rest = shorter
+    rest = re.split(r"[在的]", rest, maxsplit=1)[0][:4]
+    return Bound(concept, content(rest, lang) | content(rest[:1], lang))
+
+
+def _sides(text: str, lang: Lang, start: int, end: int) -> tuple[str, str]:
+    """The words before and after a relation. In Chinese both stand before it: A在B左边, A比B大."""
+    before, after = text[:start], text[end:]
+    stops = [m.end() for m in re.finditer(r"[,.;:!?，。；：！？\n]", before)]
+    before = before[stops[-1] if stops else 0 :]
+    if lang == "en":
+        return before, re.split(r"[,.;:!?\n]", after, maxsplit=1)[0]
+    split = "比" if text[start] == "比" else "在"
+    first, _, second = (before + text[start:end]).rpartition(split)
+    return first, second.removesuffix(text[start:end])
+
+
+def _value(word: str) -> str:
+    if word.endswith(" one") or word in ("唯一", "仅有一", "只有一"):
+        return "1"
+    if word in _NUMBERS:
+        return str(_NUMBERS[word])
+    if word[0].isdigit():
+        return word.replace(",", "")
+    tens, ten, ones = word.rpartition("十")
+    return str((_HAN_DIGITS.get(tens, 1) * 10 if ten else 0) + _HAN_DIGITS.get(ones, 0))
+
+
+def _stem(word: str) -> str:
+    word = word.removesuffix("'s")
+    for ending, with_ in (("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x")):
+        if word.endswith(ending) and len(word) > len(ending) + 1:
+            return word.removesuffix(ending) + with_
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
