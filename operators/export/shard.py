@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from thresher.operators.export import sana
+from thresher.operators.export import sana, segments
 from thresher.operators.export.files import atomic, explain_full_disk, write_whole
 from thresher.operators.export.images import Target, render
 from thresher.operators.export.members import member_names
@@ -143,6 +143,7 @@ class ShardMaker:
         own = {f".{row['extension']}": image, ".json": row["record"].encode()}
         if row["text"]:
             own[".txt"] = row["text"].encode()
+        own |= segments.written(row["record"], f".{row['extension']}", row["width"], row["height"])
         extras = [i for i, medium in enumerate(media) if medium.role == "extra"]
         names = member_names([media[i].format for i in extras], row["extension"])
         return own | {name: data[i] for name, i in zip(names, extras, strict=True)}
@@ -193,15 +194,16 @@ _DESCRIBED = [name for name in INDEX.names if name not in ("shard", "ordinal", *
 
 def _described(rows: pa.Table) -> pa.Table:
     """Those fields of new records, from their `ROW`s."""
-    ids, texts = rows["id"].to_pylist(), rows["text"].to_pylist()
+    ids, told = rows["id"].to_pylist(), zip(rows["record"].to_pylist(), rows["text"].to_pylist(), strict=True)
+    about = [segments.described(record, text) for record, text in told]
     made = {
         "key": [value.hex() for value in ids],
         "widths": [[width] for width in rows["width"].to_pylist()],
         "heights": [[height] for height in rows["height"].to_pylist()],
         "n_images": [1] * len(rows),
-        "text_chars": [[("txt", len(text))] if text else [] for text in texts],
-        "kinds": ["cT" if text else "T" for text in texts],
-        "task": ["image"] * len(rows),
+        "text_chars": [one.text_chars for one in about],
+        "kinds": [one.kinds for one in about],
+        "task": [one.task for one in about],
         "group_id": ids,
     }
     fields = [INDEX.field(name) for name in _DESCRIBED]
