@@ -33,9 +33,10 @@ class View(NamedTuple):
     rgb       uint8 (h, w, 3), upright sRGB over white, short side `size`, never enlarged
     decoded   uint8 (h, w, 3 or 4), full decode, upright, no ICC applied
     native    uint8 (h, w, 3), `decoded` in sRGB over white
+    others    list of `rgb` of that size, of the record's further pictures; empty where it has one
     """
 
-    kind: Literal["header", "bytes", "rgb", "decoded", "native"]
+    kind: Literal["header", "bytes", "rgb", "decoded", "native", "others"]
     size: int = 0
 
 

@@ -23,6 +23,7 @@ _BUILTIN = {
     "clip_score": "thresher.operators.models.clip_score",
     "aesthetic": "thresher.operators.models.aesthetic",
     "clarity": "thresher.operators.models.clarity",
+    "caption.diff": "thresher.operators.captions.pairs",
     "caption.reason": "thresher.operators.captions.reason",
     "classify": "thresher.operators.models.classify",
     "watermark": "thresher.operators.models.watermark",

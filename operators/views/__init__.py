@@ -5,15 +5,17 @@ together. Cost: one header, at most one full and one scaled decode of a file. Th
 with the first file, so that a run that opens none starts without them.
 """
 
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from thresher.operators.base import View
 from thresher.operators.views.opener import MediaError
+from thresher.schemas.records import Media, Record
 
-__all__ = ["VIEW_VERSION", "MediaError", "decoder_versions", "open_views"]
+__all__ = ["VIEW_VERSION", "MediaError", "decoder_versions", "open_record", "open_views"]
 
 VIEW_VERSION = 1
 """Raised whenever a view's pixels change."""
@@ -28,6 +30,27 @@ def open_views(data: bytes, views: Collection[View]) -> dict[View, Any]:
 
     decoder = Decoder(data)
     return {view: decoder.view(view) for view in views}
+
+
+def open_record(record: Record, views: Collection[View], read: Callable[[Media], bytes]) -> dict[View, Any]:
+    """Every view asked for, of the record's picture and of its others. Raises as `open_views`; KeyError where
+    it has no picture."""
+    opened = open_views(read(record.medium()), [view for view in views if view.kind != "others"])
+    for view in views:
+        if view.kind == "others":
+            rgb = View("rgb", view.size)
+            opened[view] = [open_views(read(medium), [rgb])[rgb] for medium in others(record)]
+    return opened
+
+
+def others(record: Record) -> list[Media]:
+    """A record's further pictures: members of its tar called `KEY.1.jpg`, `KEY.2.jpg`, ... or
+    `KEY.target.jpg`, in this order."""
+    found = [(match, m) for m in record.media if m.role == "extra" and (match := _OTHER.fullmatch(m.format))]
+    return [m for match, m in sorted(found, key=lambda f: (not f[0][1], int(f[0][1] or 0), f[1].format))]
+
+
+_OTHER = re.compile(r"(?:(\d{1,4})|target)\.(?:jpe?g|jpe|jfif|png|webp|gif|bmp|tiff?|avif|heic|heif|jxl)")
 
 
 @cache

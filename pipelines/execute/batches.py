@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from thresher.operators.base import Batch, Failure, Measure, Values, View
 from thresher.operators.values import to_array
-from thresher.operators.views import open_views
+from thresher.operators.views import open_record
 from thresher.operators.views.opener import MediaError, Opener
 from thresher.pipelines.store.fragments import DONE, FAILED, NOT_COMPUTED, spread
 from thresher.schemas import Reason, Record, ThresherError
@@ -71,8 +71,7 @@ class BatchRunner:
             return {}, None
         set_timers(self._task.cpu_s, self._task.wall_s)
         try:
-            data = self._opener.read(record.source, record.medium())
-            return dict(open_views(data, self._views)), None
+            return open_record(record, self._views, lambda m: self._opener.read(record.source, m)), None
         except MediaError as error:
             return {}, Failure(error.reason, error.message)
         except KeyError as error:
@@ -191,6 +190,8 @@ def state_columns(
 
 
 def _size(view: Any) -> int:
+    if isinstance(view, list):
+        return sum(map(_size, view))
     return int(getattr(view, "nbytes", 0)) or (len(view) if isinstance(view, bytes) else 0)
 
 
