@@ -15,7 +15,7 @@ SHORTEST = 2
 MOST_LINES = 60
 """Of text, the highest ones."""
 FIRST = 2.5
-"""Rank of the highest line that is short enough, which alone comes into short captions; two more follow."""
+"""Rank of the highest line that is short enough, which alone comes into short captions."""
 BRIEF = 40
 """Characters that it may have there, marks included."""
 TEXT = 0.02
