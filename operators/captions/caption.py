@@ -96,7 +96,10 @@ class Caption(ChatMeasure):
         "levels and fields: HunyuanImage 3.0 (arXiv 2509.23951); text first, then the caption: Z-Image "
         "(arXiv 2511.22699)"
     )
-    cost = "`facts` 1 ms; a model: one request with a picture, and one or two without for each language"
+    cost = (
+        "`facts` 2 to 80 ms, by the text in the picture; a model: one request with a picture, and one or two "
+        "without for each language"
+    )
 
     def __init__(self, params: CaptionParams | None = None) -> None:
         super().__init__(params)
