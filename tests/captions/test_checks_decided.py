@@ -3,7 +3,7 @@
 import pytest
 
 from thresher.operators.captions.checks import agreement
-from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Measured, Thing, Value
+from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Measured, OcrLine, Thing, Value
 from thresher.operators.captions.taxonomy import Field
 
 
@@ -65,3 +65,23 @@ def test_what_was_judged_stays() -> None:
     claim = Claim(id="c1", field="count", text={"en": "x"}, value=Value(count=2, label="boat"), verifier="v")
     record = CaptionRecord(languages=("en",), facts=boats(0.95), claims=(claim,))
     assert agreement(record) == record
+
+
+@pytest.mark.parametrize(
+    ("quote", "conf", "told"),
+    [
+        ("open 24 hours", 0.97, "supported"),
+        ("OPEN 24 HOURS FRESH BREAD", 0.97, "supported"),  # a run of lines
+        ("OPEN 42 HOURS", 0.97, "unsure"),
+        ("OPEN 24 HOUR", 0.97, "unsure"),  # alike is not read just so
+        ("OPEN 24 HOURS", 0.8, "unsure"),
+    ],
+)
+def test_text_that_was_read(quote: str, conf: float, told: str) -> None:
+    lines = (
+        OcrLine(id="o1", text="OPEN 24 HOURS", conf=conf),
+        OcrLine(id="o2", text="FRESH BREAD", conf=0.99),
+    )
+    claim = Claim(id="c1", field="ocr", text={"en": f"It reads “{quote}”."}, value=Value(text=quote))
+    record = CaptionRecord(languages=("en",), facts=Facts(ocr=lines, ocr_read=True), claims=(claim,))
+    assert agreement(record).claim("c1").verdict == told

@@ -4,6 +4,7 @@ from typing import Any
 
 from thresher.operators.captions.checks import colours
 from thresher.operators.captions.checks.levels import kinds
+from thresher.operators.captions.checks.ocr import matches, plain
 from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Value
 from thresher.operators.captions.taxonomy import SURE, SURE_ELSE, Verdict
 
@@ -19,7 +20,8 @@ def agreement(record: CaptionRecord) -> CaptionRecord:
     A count is supported if a detector counts the same, or as many faces were found; refuted if it is lower
     than what a detector is sure of, in a claim about nothing but a count: a detector may miss things, but
     those it is sure of are there. A colour of the whole picture is supported if the palette has it, refuted
-    if it does not; any colour is refuted in a grey picture. A fact must be as sure as the claim's field asks.
+    if it does not; any colour is refuted in a grey picture. Quoted text is supported if it was read just so;
+    text that was not read may have been overlooked. A fact must be as sure as the claim's field asks.
     """
     claims = tuple(claim if claim.verifier else _decided(claim, record.facts) for claim in record.claims)
     return record.model_copy(update={"claims": claims})
@@ -31,6 +33,7 @@ def _decided(claim: Claim, facts: Facts) -> Claim:
     t = SURE.get(claim.field, SURE_ELSE)
     measured = {one.column: one.value for one in facts.measured}
     found = _count(claim, claim.value, facts, measured, t) or _colour(claim.value, measured)
+    found = found or _text(claim, claim.value, facts, t)
     if found is None:
         return claim
     verdict, p = found
@@ -70,3 +73,15 @@ def _colour(value: Value, measured: dict[str, Any]) -> tuple[Verdict, float | No
         return "supported", None
     near = colours.possible(" ".join(names))
     return None if said & near else ("refuted", None)
+
+
+def _text(claim: Claim, value: Value, facts: Facts, t: float) -> tuple[Verdict, float | None] | None:
+    """The verdict if a line, or a run of lines, was read to the letter."""
+    if claim.field != "ocr" or value.position:
+        return None
+    for match in matches(f"“{value.text or ''}”", facts.ocr):
+        read = "".join(line.text for line in match.lines)
+        p = min((line.conf for line in match.lines), default=0.0)
+        if plain(read) == plain(match.quote) and p >= t:
+            return "supported", p
+    return None
