@@ -30,6 +30,7 @@ _BUILTIN = {
     "nsfw": "thresher.operators.models.nsfw",
     "ground": "thresher.operators.models.ground",
     "ocr": "thresher.operators.models.ocr",
+    "caption.check": "thresher.operators.captions.check",
     "faces": "thresher.operators.models.faces",
     "langid": "thresher.operators.models.langid",
     "head": "thresher.operators.models.head",

@@ -216,13 +216,13 @@ class _Chain:
 
 
 def _anchored(params: Params, base: Path) -> Params:
-    """Parameters whose relative paths of weights and prompts start at the recipe's folder."""
-    places = {name: getattr(params, name, None) for name in ("weights", "sam", "model")}
+    """Parameters whose relative paths of files start at the recipe's folder."""
+    places = {name: getattr(params, name, None) for name in ("weights", "sam", "model", "calibration")}
     found: dict[str, Any] = {
         name: str(base / place)
         for name, place in places.items()
         if isinstance(place, str) and not place.startswith(("hf:", "package:", "~", "/"))
-        if name != "model" or place.endswith(".json")
+        if place and (name != "model" or place.endswith(".json"))
     }
     if prompts := getattr(params, "prompts", None):
         found["prompts"] = {name: str(base / Path(place).expanduser()) for name, place in prompts.items()}

@@ -12,10 +12,10 @@ from thresher.operators.views import VIEW_VERSION
 from thresher.schemas.ids import mix64
 from thresher.schemas.sidecar import dumps
 
-NOT_VALUES = {"to", "weights", "sam", "endpoint", "key_env", "timeout_s", "price", "prompts"}
-"""Parameters that say where results go, where weights lie (they count by their revision, and
-so do a `model` that is a JSON file and the texts of `prompts`), or how a model is reached (it counts by its
-name)."""
+NOT_VALUES = {"to", "weights", "sam", "endpoint", "key_env", "timeout_s", "price", "prompts", "calibration"}
+"""Parameters that say where results go, where weights lie (they count by their revision, and so do a `model`
+that is a JSON file, the texts of `prompts` and the labels of `calibration`), or how a model is reached (it
+counts by its name)."""
 
 
 def digest(data: Any) -> str:
