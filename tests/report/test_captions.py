@@ -122,12 +122,10 @@ def test_what_is_counted(page):
     ]
     assert rows(page, "Failures by check") == [["repetition", "24", "33.3%"]]
     assert ["photos", "style: lens", "24", "24", "100%"] in rows(page, "Abstention by source and field")
-    # `other` says p = 0.85 (supported), 0.15 (refuted) and 0.6: each has a verdict at 0.5, none at 0.9
-    assert [r[:5] for r in rows(page, "Risk and coverage", 1)] == [
-        ["0.5", "48", "24", "0", "100%"],
-        ["0.75", "24", "24", "24", "66.7%"],
-        ["0.9", "0", "0", "72", "0%"],
-    ]
+    # `other` says p = 0.85 (supported), 0.15 (refuted) and 0.6
+    risks = rows(page, "Risk and coverage", 1)
+    assert risks[0][:7] == ["all", "24", "24", "48", "72", "66.7%", "27.5%"]
+    assert risks[0][7:] == ["33.3%", "15.0%", "0%", "–"] and len(risks) > 1
     assert rows(page, "Claims by provenance", 1)[0] == ["vlm:tiny", "72", "24", "24", "0", "24"]
     alike = page.find_element(CSS, '[data-table="Same first words"] .warning')
     assert "More than 5 % begin alike" in alike.text
@@ -158,6 +156,17 @@ def test_disagreement_is_the_mean_of_jaccard_distances():
     assert {a.name: a.distance for a in aspects(one, two)} == {"counts": 1, "colours": 0, "names": 0}
     assert disagreement(aspects(one, two)) == pytest.approx(1 / 3) == disagreement(aspects(two, one))
     assert disagreement(aspects(one, one)) == 0 == disagreement([])
+
+
+@pytest.mark.acceptance("I21")
+def test_a_verifier_that_says_yes_to_everything_is_shown():
+    yes = CaptionRecord(languages=("en",), checks={"decoys": 4.0, "decoy_yes": 4.0})
+    [table] = tables([Captioned("photos", "b", yes)])
+    assert table.rows == [["decoys", "4", "4", "100\u202f%"]] and "do not use the verdicts" in table.warning
+    claim = Claim(id="c", field="count", text={"en": "x"}, verifier="distrusted:parrot")
+    found = list(tables([Captioned("photos", "b", yes.model_copy(update={"claims": (claim,)}))]))
+    [table] = [one for one in found if "trusted" in one.title]
+    assert table.rows[1][:2] == ["claims not judged by parrot", "1"] and "parrot failed" in table.warning
 
 
 def test_the_sample_is_of_the_records_and_not_of_their_parts(run):

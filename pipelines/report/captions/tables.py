@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+from thresher.operators.captions.abstention import ALL, LEVELS, risk_coverage
+from thresher.operators.captions.decoys import MOST_YES
 from thresher.operators.captions.record import CaptionRecord, Claim
 from thresher.operators.captions.taxonomy import LANGS, WRITTEN
 from thresher.pipelines.captions.verdicts import looked
@@ -15,7 +17,6 @@ K = TypeVar("K", str, tuple[str, str])
 MOST_ROWS = 40
 TEMPLATE = 0.05
 """Above this share of equal openings a captioner writes by a template (ours)."""
-RISKS = (0.5, 0.75, 0.9)
 _VERDICTS = ("supported", "refuted", "unsure", "unseen")
 
 
@@ -43,7 +44,7 @@ class Captioned(NamedTuple):
 
 def tables(found: Sequence[Captioned]) -> Iterator[Table]:
     """All tables of one caption column that have a row."""
-    made = (_levels, _failures, _abstention, _risk, _provenance, _openings)
+    made = (_levels, _failures, _abstention, _risk, _decoys, _provenance, _openings)
     yield from (table for make in made if (table := make(found)).rows)
 
 
@@ -91,20 +92,38 @@ def _abstention(found: Sequence[Captioned]) -> Table:
 
 
 def _risk(found: Sequence[Captioned]) -> Table:
-    said = [claim.p for c in found for claim in c.record.claims if claim.p is not None]
+    fields = risk_coverage(c.record for c in found)["fields"]
     rows = []
-    for t in RISKS:
-        sure = [p for p in said if max(p, 1 - p) > t]
-        supported = sum(p > t for p in sure)
-        risk = sum(1 - max(p, 1 - p) for p in sure) / len(sure) if sure else None
-        held = [number(supported), number(len(sure) - supported), number(len(said) - len(sure))]
-        rows += [[number(t), *held, percent(len(sure), len(said)), _share(risk)]] if said else []
-    names = ("t", "supported", "refuted", "unsure", "coverage", "expected risk")
+    for field in sorted(fields, key=lambda name: (name != ALL, name)):
+        held = fields[field]
+        if held["by_model"]:
+            counts = [number(held[name]) for name in ("supported", "refuted", "unsure", "by_model")]
+            points = [_share(x) for point in held["at"].values() for x in (point["coverage"], point["risk"])]
+            rows.append([field, *counts, *points])
+    at = (f"{what} at {t:g}" for t in LEVELS for what in ("coverage", "risk"))
+    names = ("about", "supported", "refuted", "unsure", "asked", *at)
     lead = (
-        "Verdicts of all claims at three thresholds. Coverage: the share that gets a verdict; expected risk: "
-        "how many of those verdicts are wrong if the verifier's probabilities are right."
+        "Coverage: the share of the claims that a model was asked whose probability is at least 0.5, 0.75 or "
+        "0.9; risk: how many of those are wrong if the probabilities are right."
     )
     return Table("Risk and coverage", lead, names, rows)
+
+
+def _decoys(found: Sequence[Captioned]) -> Table:
+    report = risk_coverage(c.record for c in found)
+    decoys, distrusted = report["decoys"], report["distrusted"]
+    rows = []
+    if decoys["asked"]:
+        rows.append(["decoys", number(decoys["asked"]), number(decoys["yes"]), _share(decoys["rate"])])
+    rows += [[f"claims not judged by {cut(name)}", number(n), "–", "–"] for name, n in distrusted.items()]
+    names = ("what", "number", "called true", "share")
+    lead = "Decoys are claims that are false of the picture; a verifier that calls them true sees little."
+    warnings = [f"{cut(name)} failed its test: none of its verdicts is used." for name in distrusted]
+    if decoys["trusted"] is False and not distrusted:
+        warnings.append(
+            f"More than {number(100 * MOST_YES)} % of the decoys were called true: do not use the verdicts."
+        )
+    return Table("Is the verifier to be trusted?", lead, names, rows, warning=" ".join(warnings))
 
 
 def _provenance(found: Sequence[Captioned]) -> Table:
