@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field, field_validator
 
 from thresher.operators.base import Batch, Failure, Operator, View
-from thresher.operators.captions.checks import judged
+from thresher.operators.captions.checks import agreement, judged
 from thresher.operators.captions.columns import declared, values
 from thresher.operators.captions.evidence import READABLE, evidence
 from thresher.operators.captions.facts import fact_record
@@ -166,7 +166,7 @@ class Caption(ChatMeasure):
         if isinstance(record, Failure):
             return record
         maker = Maker(model=model, revision=self.revision())
-        record = await Writer(self.params.levels, self._prompts, maker).write(chat, record)
+        record = await Writer(self.params.levels, self._prompts, maker).write(chat, agreement(record))
         return record if isinstance(record, Failure) else self._values(record)
 
     def _values(self, record: CaptionRecord) -> Mapping[str, Any]:

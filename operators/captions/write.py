@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from thresher.operators.base import Failure
 from thresher.operators.captions.checks import judged, record_findings, text_findings
 from thresher.operators.captions.finding import Finding
-from thresher.operators.captions.record import CaptionRecord, Maker, Text, joined
+from thresher.operators.captions.record import CaptionRecord, Claim, Maker, Text, joined
 from thresher.operators.captions.taxonomy import LENGTHS, Lang, Level
 from thresher.operators.models.chat.chat import Chat
 from thresher.operators.models.chat.messages import Form, Message
@@ -97,7 +97,7 @@ class Writer:
     async def _ask(
         self, chat: Chat, prompt: str, record: CaptionRecord, lang: Lang, levels: Sequence[Level]
     ) -> Written | Failure:
-        claims = "\n".join(f"{c.id} ({c.field}): {c.text[lang]}" for c in record.claims if lang in c.text)
+        claims = "\n".join(f"{c.id} ({c.field}): {c.text[lang]}" for c in sayable(record, lang))
         wanted = "\n".join(_level(level, lang) for level in levels)
         said = prompt.replace("{{claims}}", claims).replace("{{levels}}", wanted)
         said = said.replace("{{language}}", LANGUAGE[lang])
@@ -109,7 +109,7 @@ class Writer:
     ) -> CaptionRecord:
         """The record with the texts of an answer, one for each level that was asked for, in place of those
         it had."""
-        known = {claim.id for claim in record.claims if lang in claim.text}
+        known = {claim.id for claim in sayable(record, lang)}
         made: dict[Level, Text] = {}
         for written in answer.captions:
             if written.level not in (only or self._levels) or written.level in made:
@@ -124,6 +124,11 @@ class Writer:
                 )
         kept = [t for t in record.texts if t.lang != lang or t.level not in made]
         return record.model_copy(update={"texts": (*kept, *made.values())})
+
+
+def sayable(record: CaptionRecord, lang: Lang) -> list[Claim]:
+    """The claims that a text may make: those that nothing refutes."""
+    return [claim for claim in record.claims if lang in claim.text and claim.verdict != "refuted"]
 
 
 def _claimed(written: WrittenText, known: Collection[str]) -> list[tuple[str, list[str]]]:
