@@ -8,7 +8,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from thresher.operators.base import Context, Decide, Operator, Params, TableReader
-from thresher.operators.captions.share import READS, Tally, tallies, total, warnings
+from thresher.operators.captions.draw.share import READS, Tally, tallies, total, warnings
 from thresher.operators.dedupe.decisions import decision_table
 from thresher.operators.registry import operator
 from thresher.operators.shuffle import Slab, slabs_of

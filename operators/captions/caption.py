@@ -13,8 +13,8 @@ from pydantic import Field, field_validator
 from thresher.operators.base import Batch, Failure, Operator, View
 from thresher.operators.captions.checks import agreement, judged
 from thresher.operators.captions.columns import declared, values
-from thresher.operators.captions.evidence import READABLE, evidence
-from thresher.operators.captions.facts import fact_record
+from thresher.operators.captions.facts.compose import fact_record
+from thresher.operators.captions.facts.evidence import READABLE, evidence
 from thresher.operators.captions.look import Seen, look
 from thresher.operators.captions.no_model import NoModel
 from thresher.operators.captions.prompting import prompt_texts, prompts_revision

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from thresher.operators.captions.reason.rewrite import Rewrite
 from thresher.operators.captions.record import Claim
-from thresher.operators.captions.rewrite import Rewrite
 
 
 class Planted(NamedTuple):

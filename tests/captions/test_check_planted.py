@@ -19,12 +19,9 @@ import pyarrow as pa
 from PIL import Image, ImageDraw, ImageFont
 
 from thresher.operators.base import Batch, Failure
-from thresher.operators.captions.check import CaptionCheck, CheckParams
-from thresher.operators.captions.claims import PROMPTS
-from thresher.operators.captions.colours import word
-from thresher.operators.captions.evidence import evidence
-from thresher.operators.captions.gate import Gated, planted
-from thresher.operators.captions.palette import RGB, Palette
+from thresher.operators.captions.facts.colours import word
+from thresher.operators.captions.facts.evidence import evidence
+from thresher.operators.captions.facts.palette import RGB, Palette
 from thresher.operators.captions.prompting import prompt_texts
 from thresher.operators.captions.record import (
     CaptionRecord,
@@ -36,6 +33,9 @@ from thresher.operators.captions.record import (
     joined,
 )
 from thresher.operators.captions.taxonomy import LANGS, Field
+from thresher.operators.captions.verify.check import CaptionCheck, CheckParams
+from thresher.operators.captions.verify.claims import PROMPTS
+from thresher.operators.captions.verify.gate import Gated, planted
 from thresher.operators.models.chat.chat import Choice
 from thresher.operators.models.ocr import NATIVE, Ocr
 from thresher.pipelines.demo.photos import tiles

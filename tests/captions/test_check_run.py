@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thresher.operators.captions.check import CaptionCheck, CheckParams
-from thresher.operators.captions.gate import planted
 from thresher.operators.captions.record import CaptionRecord, Claim, Text, Value, joined
+from thresher.operators.captions.verify.check import CaptionCheck, CheckParams
+from thresher.operators.captions.verify.gate import planted
 from thresher.pipelines.plan.fingerprint import operator_fingerprint
 
 CAPTIONS = """

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thresher.operators.base import Failure
-from thresher.operators.captions.abstention import risk_coverage
-from thresher.operators.captions.calibration import calibration_of, isotonic, platt
-from thresher.operators.captions.claims import PROMPTS, answered, question, sure
-from thresher.operators.captions.decoys import decoys
-from thresher.operators.captions.gate import Gate, Gated, planted
 from thresher.operators.captions.prompting import prompt_texts
 from thresher.operators.captions.record import CaptionRecord, Claim, Maker, Text, Value, joined
 from thresher.operators.captions.taxonomy import Field
-from thresher.operators.captions.verify import Item, Verifier, measured
+from thresher.operators.captions.verify.abstention import risk_coverage
+from thresher.operators.captions.verify.calibration import calibration_of, isotonic, platt
+from thresher.operators.captions.verify.claims import PROMPTS, answered, question, sure
+from thresher.operators.captions.verify.decoys import decoys
+from thresher.operators.captions.verify.gate import Gate, Gated, planted
+from thresher.operators.captions.verify.verifier import Item, Verifier, measured
 from thresher.operators.captions.write import Writer
 from thresher.operators.models.chat.chat import Choice
 from thresher.schemas import FieldError, Reason, ThresherError

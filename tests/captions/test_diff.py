@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from thresher.operators.captions.pairs import CaptionDiff, DiffParams
+from thresher.operators.captions.difference.pairs import CaptionDiff, DiffParams
 from thresher.operators.views import others
 from thresher.pipelines.runview import open_run
 from thresher.schemas.records import Media, Record

@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thresher.operators.base import Batch
-from thresher.operators.captions.dice import Dice
-from thresher.operators.captions.draw import CaptionDraw, DrawParams
+from thresher.operators.captions.draw.dice import Dice
+from thresher.operators.captions.draw.draw import CaptionDraw, DrawParams
+from thresher.operators.captions.draw.share import tallies, total, warnings
+from thresher.operators.captions.draw.weights import Chance, Method, chances, pick, power, softmax
 from thresher.operators.captions.record import (
     CaptionRecord,
     Claim,
@@ -26,8 +28,6 @@ from thresher.operators.captions.record import (
     Sentence,
     Text,
 )
-from thresher.operators.captions.share import tallies, total, warnings
-from thresher.operators.captions.weights import Chance, Method, chances, pick, power, softmax
 from thresher.operators.models.clip_score import ClipScore, ScoreParams
 from thresher.schemas import Column, FieldError, Record
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from thresher.operators.captions.evidence import READABLE, evidence
+from thresher.operators.captions.facts.evidence import READABLE, evidence
 from thresher.operators.quality import Quality
 from thresher.operators.registry import get
 from thresher.schemas import Record

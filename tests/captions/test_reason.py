@@ -11,10 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thresher.operators.base import Batch
-from thresher.operators.captions.reason import CaptionReason, ReasonParams
-from thresher.operators.captions.reasoning import Sample
+from thresher.operators.captions.reason.reason import CaptionReason, ReasonParams
+from thresher.operators.captions.reason.sample import Sample
+from thresher.operators.captions.reason.thought import (
+    PATTERNS,
+    Pattern,
+    Step,
+    mention,
+    parse,
+    pattern_fault,
+    render,
+)
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts
-from thresher.operators.captions.thought import PATTERNS, Pattern, Step, mention, parse, pattern_fault, render
 from thresher.schemas import Column, FieldError
 from thresher.schemas.ids import record_id
 from thresher.schemas.records import Media, Record

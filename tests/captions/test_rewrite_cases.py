@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.captions.rewrites import GOOD, PLANTED, Planted, claim
-from thresher.operators.captions.judging import JUDGE_PROMPTS, judged_faults
 from thresher.operators.captions.prompting import prompt_texts
-from thresher.operators.captions.rewrite import Rewrite, rewrite_faults
+from thresher.operators.captions.reason.judging import JUDGE_PROMPTS, judged_faults
+from thresher.operators.captions.reason.rewrite import Rewrite, rewrite_faults
 from thresher.operators.captions.taxonomy import KeyPoint
 from thresher.operators.models.chat.params import ChatParams
 

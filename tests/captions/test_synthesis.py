@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from thresher.operators.captions.draw.synthesis import SynthesisParams, synthesise
 from thresher.operators.captions.record import CaptionRecord, Claim
-from thresher.operators.captions.synthesis import SynthesisParams, synthesise
 from thresher.operators.captions.taxonomy import Field
 from thresher.operators.captions.words import count, split
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset
 
-from thresher.operators.captions.draw import CaptionDraw
+from thresher.operators.captions.draw.draw import CaptionDraw
 from thresher.operators.export import ExportParams, ShardExport
 from thresher.operators.export.verify import verify
 from thresher.schemas import Column, FieldError

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset
 
-from thresher.operators.captions.reasoning import Sample, SampleClaim, SampleStep
+from thresher.operators.captions.reason.sample import Sample, SampleClaim, SampleStep
 from thresher.operators.export.verify import verify
 from thresher.schemas import Column
 

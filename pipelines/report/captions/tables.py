@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from thresher.operators.captions.abstention import ALL, LEVELS, risk_coverage
-from thresher.operators.captions.decoys import MOST_YES
 from thresher.operators.captions.record import CaptionRecord, Claim
 from thresher.operators.captions.taxonomy import LANGS, WRITTEN
+from thresher.operators.captions.verify.abstention import ALL, LEVELS, risk_coverage
+from thresher.operators.captions.verify.decoys import MOST_YES
 from thresher.pipelines.captions.verdicts import looked
 from thresher.pipelines.captions.words import opening
 from thresher.pipelines.report.captions.cards import cut

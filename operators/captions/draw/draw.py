@@ -8,13 +8,13 @@ import pyarrow as pa
 from pydantic import Field, ValidationError
 
 from thresher.operators.base import Batch, Failure, Measure, Operator, Params, Values
-from thresher.operators.captions import candidates as made
-from thresher.operators.captions.candidates import Candidate
-from thresher.operators.captions.dice import Dice
+from thresher.operators.captions.draw import candidates as made
+from thresher.operators.captions.draw.candidates import Candidate
+from thresher.operators.captions.draw.dice import Dice
+from thresher.operators.captions.draw.synthesis import SynthesisParams, synthesise
+from thresher.operators.captions.draw.weights import Chance, Method, chances, pick
 from thresher.operators.captions.record import CaptionRecord
-from thresher.operators.captions.synthesis import SynthesisParams, synthesise
 from thresher.operators.captions.taxonomy import Lang, Level
-from thresher.operators.captions.weights import Chance, Method, chances, pick
 from thresher.operators.registry import operator
 from thresher.schemas import Column, FieldError, Reason
 from thresher.schemas.columns import require_text

@@ -5,9 +5,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from thresher.operators.captions.reason.thought import Pattern, Role, mention, pattern_fault
 from thresher.operators.captions.record import Maker, Part
 from thresher.operators.captions.taxonomy import KeyPoint, Lang, Verdict
-from thresher.operators.captions.thought import Pattern, Role, mention, pattern_fault
 
 Kind = Literal["T2T", "T2TI", "rewrite"]
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from thresher.operators.base import Failure
-from thresher.operators.captions.calibration import Calibration
 from thresher.operators.captions.checks import agreement, judged
-from thresher.operators.captions.claims import DISTRUSTED, WORDS, answered, judged_by_a_model, question
-from thresher.operators.captions.decoys import decoys
 from thresher.operators.captions.rebuild import without
 from thresher.operators.captions.record import CaptionRecord, Claim
+from thresher.operators.captions.verify.calibration import Calibration
+from thresher.operators.captions.verify.claims import DISTRUSTED, WORDS, answered, judged_by_a_model, question
+from thresher.operators.captions.verify.decoys import decoys
 from thresher.operators.captions.write import Writer, faults_of
 from thresher.operators.models.chat.chat import Chat, Choice
 from thresher.operators.models.chat.messages import Message

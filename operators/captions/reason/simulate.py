@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from thresher.operators.base import Failure
-from thresher.operators.captions.judging import JUDGE_PROMPTS, judged_faults, step_verdict
-from thresher.operators.captions.reasoning import (
+from thresher.operators.captions.reason.judging import JUDGE_PROMPTS, judged_faults, step_verdict
+from thresher.operators.captions.reason.rewrite import Rewrite, points_of, rewrite_faults
+from thresher.operators.captions.reason.sample import (
     Defect,
     Kind,
     Sample,
@@ -15,10 +16,9 @@ from thresher.operators.captions.reasoning import (
     mention_defects,
     thought_defects,
 )
+from thresher.operators.captions.reason.thought import PATTERNS, Pattern, Role, Step, render
 from thresher.operators.captions.record import Claim, Maker
-from thresher.operators.captions.rewrite import Rewrite, points_of, rewrite_faults
 from thresher.operators.captions.taxonomy import Lang
-from thresher.operators.captions.thought import PATTERNS, Pattern, Role, Step, render
 from thresher.operators.models.chat.chat import Chat
 from thresher.operators.models.chat.messages import Form, Message
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
 from thresher.operators.base import Failure
+from thresher.operators.captions.reason.rewrite import Fault, Rewrite, points_of
 from thresher.operators.captions.record import Claim
-from thresher.operators.captions.rewrite import Fault, Rewrite, points_of
 from thresher.operators.captions.taxonomy import SURE_ELSE, KeyPoint, Lang, Verdict
 from thresher.operators.models.chat.chat import Chat
 from thresher.operators.models.chat.messages import Message

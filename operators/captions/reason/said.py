@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from thresher.operators.captions.lexicon import RELATIONS, Concept, hits
+from thresher.operators.captions.reason.lexicon import RELATIONS, Concept, hits
 from thresher.operators.captions.taxonomy import Lang
 from thresher.operators.captions.words import quotes, unquoted
 

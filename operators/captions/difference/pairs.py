@@ -9,7 +9,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from thresher.operators.base import Batch, Failure, View
-from thresher.operators.captions.diff import (
+from thresher.operators.captions.difference.diff import (
     DIFF_PROMPTS,
     Described,
     Difference,
@@ -18,7 +18,7 @@ from thresher.operators.captions.diff import (
     Picture,
     difference,
 )
-from thresher.operators.captions.multi import MULTI_PROMPTS, Compared, Multi, Written, multi
+from thresher.operators.captions.difference.multi import MULTI_PROMPTS, Compared, Multi, Written, multi
 from thresher.operators.captions.prompting import prompt_texts, prompts_revision
 from thresher.operators.captions.taxonomy import LANGS, Lang
 from thresher.operators.models.chat.chat import Chat

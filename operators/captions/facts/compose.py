@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from thresher.operators.captions.checks import text_findings
-from thresher.operators.captions.contents import contents
-from thresher.operators.captions.looks import looks
+from thresher.operators.captions.facts.contents import contents
+from thresher.operators.captions.facts.looks import looks
+from thresher.operators.captions.facts.statement import TOPICS, Statement, listed
 from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Maker, Text, joined
-from thresher.operators.captions.statement import TOPICS, Statement, listed
 from thresher.operators.captions.taxonomy import LENGTHS, WRITTEN, Lang, Level
 from thresher.operators.captions.words import count
 

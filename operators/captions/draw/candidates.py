@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from thresher.operators.captions.checks.entities import entity_support
+from thresher.operators.captions.draw.synthesis import Synth, level_of
 from thresher.operators.captions.record import CaptionRecord, Text, joined
-from thresher.operators.captions.synthesis import Synth, level_of
 from thresher.operators.captions.taxonomy import Lang, Level
 from thresher.operators.captions.words import HAN, count
 

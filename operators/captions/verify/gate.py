@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from thresher.operators.base import Failure
-from thresher.operators.captions.claims import WORDS, answered, question
-from thresher.operators.captions.decoys import MOST_YES
 from thresher.operators.captions.record import Claim
 from thresher.operators.captions.taxonomy import Field
+from thresher.operators.captions.verify.claims import WORDS, answered, question
+from thresher.operators.captions.verify.decoys import MOST_YES
 from thresher.operators.models.chat.chat import Chat, ChatModel, Choice, R, T
 from thresher.operators.models.chat.messages import Message, jpeg
 from thresher.operators.models.pictures import Pixels

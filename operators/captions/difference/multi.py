@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from thresher.operators.base import Failure
-from thresher.operators.captions.diff import LANGUAGES, Picture, describe
-from thresher.operators.captions.judging import holds
+from thresher.operators.captions.difference.diff import LANGUAGES, Picture, describe
+from thresher.operators.captions.reason.judging import holds
 from thresher.operators.captions.record import Part
 from thresher.operators.captions.taxonomy import Lang
 from thresher.operators.models.chat.chat import Chat

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from thresher.operators.captions.nouns import counted, en_number, zh_number
+from thresher.operators.captions.facts.nouns import counted, en_number, zh_number
+from thresher.operators.captions.facts.statement import Known, Statement, Words, percent
 from thresher.operators.captions.record import Facts, OcrLine, Value
-from thresher.operators.captions.statement import Known, Statement, Words, percent
 from thresher.operators.captions.taxonomy import SURE, KeyPoint
 from thresher.operators.captions.words import quotes, words
 

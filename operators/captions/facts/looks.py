@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from thresher.operators.captions.colours import word
+from thresher.operators.captions.facts.colours import word
+from thresher.operators.captions.facts.statement import Known, Statement, Words, listed, percent
 from thresher.operators.captions.record import Facts, Value
-from thresher.operators.captions.statement import Known, Statement, Words, listed, percent
 
 SMALL, LARGE = 512, 1024
 """px of the short side: bounds of HunyuanImage 3.0 (images.md 7)."""

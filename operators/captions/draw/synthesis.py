@@ -13,10 +13,10 @@ from pydantic import Field as Described
 from pydantic import field_validator
 
 from thresher.operators.base import Params
-from thresher.operators.captions.dice import Dice
+from thresher.operators.captions.draw.dice import Dice
+from thresher.operators.captions.draw.weave import MOST_ADDED, weave
 from thresher.operators.captions.record import CaptionRecord, Claim
 from thresher.operators.captions.taxonomy import LENGTHS, Field, Lang, Level
-from thresher.operators.captions.weave import MOST_ADDED, weave
 from thresher.operators.captions.words import count
 
 Drawn = Literal["medium", "long", "dense"]

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from thresher.operators.captions.calibration import Calibration
 from thresher.operators.captions.checks.decided import VERIFIER as FACTS
 from thresher.operators.captions.record import Claim
 from thresher.operators.captions.taxonomy import SURE, SURE_ELSE, Field, Lang, Verdict
+from thresher.operators.captions.verify.calibration import Calibration
 from thresher.operators.models.chat.chat import Choice
 
 WORDS = ("yes", "no", "unsure")

@@ -10,14 +10,14 @@ import pyarrow as pa
 from pydantic import Field, ValidationError
 
 from thresher.operators.base import Batch, Failure, Operator, View
-from thresher.operators.captions.calibration import Calibration, calibration_of
-from thresher.operators.captions.claims import PROMPTS
 from thresher.operators.captions.columns import declared, values
-from thresher.operators.captions.gate import Gated
 from thresher.operators.captions.prompting import prompt_texts, prompts_revision
 from thresher.operators.captions.record import CaptionRecord, Maker
 from thresher.operators.captions.taxonomy import LANGS, WRITTEN, Lang, Level
-from thresher.operators.captions.verify import Item, Verifier
+from thresher.operators.captions.verify.calibration import Calibration, calibration_of
+from thresher.operators.captions.verify.claims import PROMPTS
+from thresher.operators.captions.verify.gate import Gated
+from thresher.operators.captions.verify.verifier import Item, Verifier
 from thresher.operators.captions.write import Writer, Written
 from thresher.operators.models.chat.chat import Chat, ChatModel
 from thresher.operators.models.chat.measure import ChatMeasure

@@ -11,11 +11,11 @@ from pydantic import Field, ValidationError
 
 from thresher.operators.base import Batch, Failure
 from thresher.operators.captions.prompting import prompt_texts, prompts_revision
-from thresher.operators.captions.reasoning import Kind, Sample
+from thresher.operators.captions.reason.sample import Kind, Sample
+from thresher.operators.captions.reason.simulate import FORMS, REASON_PROMPTS, Asked, sample
+from thresher.operators.captions.reason.thought import PATTERNS, Pattern
 from thresher.operators.captions.record import CaptionRecord, Claim, Maker
-from thresher.operators.captions.simulate import FORMS, REASON_PROMPTS, Asked, sample
 from thresher.operators.captions.taxonomy import LANGS, Lang
-from thresher.operators.captions.thought import PATTERNS, Pattern
 from thresher.operators.models.chat.chat import Chat
 from thresher.operators.models.chat.measure import ChatMeasure
 from thresher.operators.models.chat.params import ChatParams

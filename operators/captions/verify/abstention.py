@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from thresher.operators.captions.claims import DISTRUSTED, judged_by_a_model
-from thresher.operators.captions.decoys import MOST_YES
 from thresher.operators.captions.record import CaptionRecord
+from thresher.operators.captions.verify.claims import DISTRUSTED, judged_by_a_model
+from thresher.operators.captions.verify.decoys import MOST_YES
 
 LEVELS = (0.5, 0.75, 0.9)
 """The confidence targets of arXiv 2509.04664: mood, attributes, names and counts."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from thresher.operators.captions.dice import Dice
+from thresher.operators.captions.draw.dice import Dice
 from thresher.operators.captions.taxonomy import Lang
 
 JOINED = 0.4
