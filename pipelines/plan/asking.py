@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from thresher.operators.base import Operator
 from thresher.operators.models.chat.measure import ChatMeasure
 from thresher.pipelines.cli.text import columns, counted
 from thresher.pipelines.execute.usage import each_spent
@@ -65,7 +66,7 @@ def ask(run: "Run", count: int, rows: Mapping[tuple[str, str], int]) -> list[Ask
 
     wanted = _chat_steps(run.plan)
     if not wanted:
-        raise UsageError("no step of this recipe asks a model", "--ask", "Leave it out")
+        raise UsageError("no step of this recipe asks a server", "--ask", "Leave it out")
     scratch = Path(tempfile.mkdtemp(prefix="thresher-ask-"))
     try:
         loaded = _shortened(run.loaded, wanted)
@@ -81,9 +82,13 @@ def ask(run: "Run", count: int, rows: Mapping[tuple[str, str], int]) -> list[Ask
 
 
 def _chat_steps(plan: "Plan") -> dict[str, list[str]]:
-    """Table -> labels of its steps that ask a model; tables without one are left out."""
+    """Table -> labels of its steps that ask a server; tables without one are left out."""
+
+    def asks(operator: Operator) -> bool:
+        return isinstance(operator, ChatMeasure) and bool(operator.params.endpoint)
+
     found = {
-        name: [step.label for step in table.steps if isinstance(step.operator, ChatMeasure)]
+        name: [step.label for step in table.steps if asks(step.operator)]
         for name, table in plan.tables.items()
     }
     return {name: labels for name, labels in found.items() if labels}

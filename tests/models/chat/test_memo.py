@@ -97,6 +97,20 @@ def kept(run: Path) -> int:
     return sum(file.stat().st_size // ENTRY.itemsize for file in (run / "memo/chat").glob("*.idx"))
 
 
+def lean(path: Path, *replace: tuple[str, str]) -> Path:
+    """The recipe without an export, which would measure more."""
+    text = path.read_text().replace("    export: {shard_size: 1MB}\n", "")
+    for old, new in replace:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    return path
+
+
+SMALL_PARTS = ("name: judged", "name: judged\npart_size: 20")
+PRICED = ("{model:", "{price: {input: 2, output: 20}, model:")
+
+
 def kill(process, whole_tree: bool) -> None:
     """SIGKILL; the driver alone leaves a child behind, which finds out by itself."""
     tree = psutil.Process(process.pid).children(recursive=True) if whole_tree else []
@@ -116,9 +130,7 @@ def quiet(server) -> int:
 @pytest.mark.parametrize(("where", "whole_tree"), [("local", False), ("local", True), ("ray", True)])
 def test_a_kill_loses_no_answer(cli, server, judged, where, whole_tree):
     flags, server.slow_s = ["--local"] if where == "local" else [], 0.1
-    path = judged(timeout_s=30)
-    if where == "ray":
-        path.write_text(path.read_text().replace("name: judged", "name: judged\npart_size: 20"))
+    path = lean(judged(timeout_s=30), *([SMALL_PARTS] if where == "ray" else []))
     process = cli.popen("run", str(path), "--run", "r", *flags)
     while server.answered.total() < 30:
         time.sleep(0.01)
@@ -135,8 +147,7 @@ def test_a_kill_loses_no_answer(cli, server, judged, where, whole_tree):
 
 
 def test_a_budget_stops_all_processes_and_keeps_what_was_answered(cli, server, judged):
-    path, server.slow_s = judged(timeout_s=30), 0.05
-    path.write_text(path.read_text().replace("name: judged", "name: judged\npart_size: 20"))
+    path, server.slow_s = lean(judged(timeout_s=30), SMALL_PARTS), 0.05
     (cli.cwd / "profile.yaml").write_text("in_flight: 2\nworkers: 3\n")
     command = ("run", str(path), "--run", "r", "--profile", "profile.yaml")
     cli(*command, "--set", "budget.tokens=10000", code=1)
@@ -152,10 +163,10 @@ def test_a_budget_stops_all_processes_and_keeps_what_was_answered(cli, server, j
 
 def test_money_is_counted_where_a_price_is_given(cli, server, judged):
     """520 tokens of 1,000,000: 0.001 for 500 read and 0.0004 for 20 written."""
-    path, bound = judged(), ["--set", "budget.money=0.01"]
+    path, bound = lean(judged()), ["--set", "budget.money=0.01"]
     cli("plan", str(path), "--run", "r", *bound, code=2)
     assert "photos.yaml:8: `budget.money` is given, and this step has no price" in cli.err
-    path.write_text(path.read_text().replace("{model:", "{price: {input: 2, output: 20}, model:"))
+    lean(path, PRICED)
     cli("run", str(path), "--run", "r", "--local", *bound, code=1)
     assert "budget.money: the budget is spent" in cli.err
     assert 8 <= server.answered.total() <= 8 + 15
@@ -168,8 +179,7 @@ def test_money_is_counted_where_a_price_is_given(cli, server, judged):
 
 
 def test_a_plan_asks_about_a_sample_and_the_run_asks_for_the_rest(cli, server, judged):
-    path, price = judged(), "{price: {input: 2, output: 20}, model:"
-    path.write_text(path.read_text().replace("{model:", price))
+    path = lean(judged(), PRICED)
     command = ("plan", str(path), "--run", "r", "--local", "--ask", "5")
     (asked,) = json.loads(cli(*command, "--json"))["asked"]
     assert (asked["step"], asked["sample"], asked["rows"]) == ("clarity", 5, 76)
