@@ -1,7 +1,8 @@
 """Vision-language models of true architecture with random weights, made where they are used: no download.
 
-`tiny` ones are for tests, `7b` ones have the sizes of Qwen2-VL-7B and of LLaVA-1.5-7B. Their tokenizer is
-trained on this project's own pages; the vocabulary of the weights keeps its true size.
+`tiny` ones are for tests, `small` ones have heads that CUDA kernels know, `7b` ones have the sizes of
+Qwen2-VL-7B and of LLaVA-1.5-7B. Their tokenizer is trained on this project's own pages; the vocabulary of the
+weights keeps its true size.
 """
 
 from collections.abc import Mapping
@@ -35,6 +36,16 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
                   "num_attention_heads": 2, "image_size": 56, "patch_size": 14, "projection_dim": 32},
         "pixels": (28 * 28, 28 * 28 * 16),
         "words": 600,
+    },
+    "small": {
+        "text": {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2,
+                 "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 2048,
+                 "max_position_embeddings": 4096, "initializer_range": 0.05},
+        "qwen2_vl": {"depth": 2, "embed_dim": 128, "hidden_size": 256, "num_heads": 2, "mlp_ratio": 2},
+        "llava": {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2,
+                  "num_attention_heads": 2, "image_size": 56, "patch_size": 14, "projection_dim": 128},
+        "pixels": (28 * 28, 28 * 28 * 16),
+        "words": 1000,
     },
     "7b": {
         "text": {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
