@@ -5,7 +5,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import TypeVar
 
 from thresher.operators.base import Failure
@@ -38,7 +37,7 @@ class LocalModel:
     @property
     def spent(self) -> Mapping[str, float]:
         """See `ChatModel`; nothing has a price, and nothing is memoised."""
-        return asdict(self._spent)
+        return self._spent.as_dict()
 
     @property
     def each_spent(self) -> Sequence[Mapping[str, float]]:
@@ -83,7 +82,7 @@ class LocalChat:
     @property
     def spent(self) -> Mapping[str, float]:
         """What this record took so far; `request_s` with the time that a question waits for its batch."""
-        return asdict(self._spent)
+        return self._spent.as_dict()
 
     async def fill(self, messages: Sequence[Message], form: type[F], max_tokens: int) -> F | Failure:
         """The form, filled in by the model."""
