@@ -12,6 +12,7 @@ from thresher.operators.captions.record import CaptionRecord, Claim, Maker, Text
 from thresher.operators.captions.taxonomy import LENGTHS, Lang, Level
 from thresher.operators.models.chat.chat import Chat
 from thresher.operators.models.chat.messages import Form, Message
+from thresher.schemas.reasons import TRANSIENT
 
 LANGUAGE = {"en": "English", "zh": "Chinese"}
 _UNITS = {"en": "words", "zh": "Chinese characters"}
@@ -55,7 +56,7 @@ class Writer:
 
     async def write(self, chat: Chat, record: CaptionRecord) -> CaptionRecord | Failure:
         """The record with texts in all its languages, judged. A language that the model does not write is
-        abstained from; a Failure where it writes none."""
+        abstained from; a Failure where it writes none, or where the server may answer later."""
         failed: list[Failure] = []
         for lang in record.languages:
             answer = await self._ask(chat, self._prompts["write"], record, lang, self._levels)
@@ -63,18 +64,21 @@ class Writer:
                 failed.append(answer)
             else:
                 record = self._with(record, lang, answer)
+        if later := _passing(failed):
+            return later
         if len(failed) == len(record.languages):
             return failed[0]
-        record = judged(record)
-        record = await self._mended(chat, record)
-        missing = [f"{g}.{v}" for g in record.languages for v in self._levels if not record.text(g, v)]
-        return record.model_copy(update={"abstained": (*record.abstained, *missing)})
+        mended = await self._mended(chat, judged(record))
+        if isinstance(mended, Failure):
+            return mended
+        missing = [f"{g}.{v}" for g in mended.languages for v in self._levels if not mended.text(g, v)]
+        return mended.model_copy(update={"abstained": (*mended.abstained, *missing)})
 
     async def rewrite(
         self, chat: Chat, record: CaptionRecord, faults: Mapping[str, Sequence[Finding]]
-    ) -> CaptionRecord:
+    ) -> CaptionRecord | Failure:
         """Write texts (id -> what is wrong) anew, each language by itself; judged. What the model does not
-        give stays as it is."""
+        give stays as it is; a Failure where the server may answer later."""
         for lang in record.languages:
             bad = [text for text in record.texts if text.lang == lang and text.id in faults]
             if not bad:
@@ -84,15 +88,18 @@ class Writer:
             answer = await self._ask(chat, prompt, record, lang, [text.level for text in bad])
             if not isinstance(answer, Failure):
                 record = self._with(record, lang, answer, only={text.level for text in bad})
+            elif later := _passing([answer]):
+                return later
         return judged(record)
 
-    async def _mended(self, chat: Chat, record: CaptionRecord) -> CaptionRecord:
+    async def _mended(self, chat: Chat, record: CaptionRecord) -> CaptionRecord | Failure:
         """Failing texts written anew once; sentences that fail again left out."""
-        if faults := faults_of(record):
-            record = await self.rewrite(chat, record, faults)
-        if faults := faults_of(record):
-            record = judged(without_sentences(record, faults))
-        return record
+        if not (faults := faults_of(record)):
+            return record
+        again = await self.rewrite(chat, record, faults)
+        if isinstance(again, Failure) or not (faults := faults_of(again)):
+            return again
+        return judged(without_sentences(again, faults))
 
     async def _ask(
         self, chat: Chat, prompt: str, record: CaptionRecord, lang: Lang, levels: Sequence[Level]
@@ -124,6 +131,11 @@ class Writer:
                 )
         kept = [t for t in record.texts if t.lang != lang or t.level not in made]
         return record.model_copy(update={"texts": (*kept, *made.values())})
+
+
+def _passing(failed: Sequence[Failure]) -> Failure | None:
+    """A failure that another run may not meet."""
+    return next((failure for failure in failed if failure.reason in TRANSIENT), None)
 
 
 def sayable(record: CaptionRecord, lang: Lang) -> list[Claim]:

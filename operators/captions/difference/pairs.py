@@ -79,13 +79,13 @@ class CaptionDiff(ChatMeasure):
                 Column(f"difference.{lang}", text, "-", "the instruction, or the caption of all pictures"),
                 Column(f"difference.{lang}.inverse", text, "-", "the instruction that leads back"),
             ]
-        return [replace(c, backend=self.params.model, revision=self.revision()) for c in columns]
+        return [replace(c, backend=self.params.title, revision=self.revision()) for c in columns]
 
     @cached_property
     def _texts(self) -> dict[str, str]:
         return prompt_texts(PROMPTS, self.params.prompts)
 
-    def revision(self) -> str:
+    def asks(self) -> str:
         return "diff-" + prompts_revision(self._texts, FORMS)
 
     def check(self, available: Mapping[str, Column]) -> None:

@@ -81,7 +81,7 @@ class CaptionReason(ChatMeasure):
             Column("reasoning.pattern", text, "-", "form of the thought", values=PATTERNS),
             Column("reasoning.failed_check", text, "-", "the first check that it failed; null: none"),
         ]  # fmt: skip
-        return [replace(c, backend=self.params.model, revision=self.revision()) for c in columns]
+        return [replace(c, backend=self.params.title, revision=self.revision()) for c in columns]
 
     def needs(self) -> tuple[str, ...]:
         return (self.params.of,)
@@ -90,7 +90,7 @@ class CaptionReason(ChatMeasure):
     def _texts(self) -> dict[str, str]:
         return prompt_texts(REASON_PROMPTS, self.params.prompts)
 
-    def revision(self) -> str:
+    def asks(self) -> str:
         return "reason-" + prompts_revision(self._texts, FORMS)
 
     def check(self, available: Mapping[str, Column]) -> None:
@@ -128,7 +128,7 @@ class CaptionReason(ChatMeasure):
     async def work(self, chat: Chat, item: Asked) -> Mapping[str, Any] | Failure:
         if len(item.known) < FEWEST:
             return _row(None, "abstain")
-        by = Maker(model=self.params.model, revision=self.revision())
+        by = Maker(model=self.params.title, revision=self.revision())
         made = await sample(chat, item, self._texts, by)
         return made if isinstance(made, Failure) else _row(made, made.status)
 

@@ -50,11 +50,13 @@ class Verifier(NamedTuple):
             found = [claim.model_copy(update={"verifier": DISTRUSTED + self.model}) for claim in asked]
         verdicts = {claim.id: claim for claim in found}
         claims = tuple(verdicts.get(claim.id, claim) for claim in record.claims)
-        record = await self._rebuilt(chat, record.model_copy(update={"claims": claims}))
+        rebuilt = await self._rebuilt(chat, record.model_copy(update={"claims": claims}))
+        if isinstance(rebuilt, Failure):
+            return rebuilt
         yes = sum(claim.verdict == "supported" for claim in false)
         asked_false = {"decoys": float(len(false)), "decoy_yes": float(yes)}
-        checks = {**record.checks, **measured(claims), **asked_false}
-        return record.model_copy(update={"checks": checks})
+        checks = {**rebuilt.checks, **measured(claims), **asked_false}
+        return rebuilt.model_copy(update={"checks": checks})
 
     async def _ask(self, chat: Chat, picture: bytes, claims: Sequence[Claim]) -> list[Claim] | Failure:
         """The claims with the model's verdicts. A claim that it gives no answer about is unsure; a Failure
@@ -72,7 +74,7 @@ class Verifier(NamedTuple):
             found.append(answered(claim, answer, self.model, self.calibration))
         return failed[0] if failed and len(failed) == len(claims) else found
 
-    async def _rebuilt(self, chat: Chat, record: CaptionRecord) -> CaptionRecord:
+    async def _rebuilt(self, chat: Chat, record: CaptionRecord) -> CaptionRecord | Failure:
         """Without the claims that do not hold, and judged; texts that fail only now are written anew once,
         from the claims that are left."""
         passed = {text.id for text in record.passed()}
@@ -83,6 +85,8 @@ class Verifier(NamedTuple):
         if not (faults and left):
             return record
         written = await self.writer.rewrite(chat, record.model_copy(update={"claims": left}), faults)
+        if isinstance(written, Failure):
+            return written
         return judged(written.model_copy(update={"claims": record.claims}))
 
 

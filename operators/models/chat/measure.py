@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from thresher.operators.base import Failure, Params
+from thresher.operators.models.chat import settings
 from thresher.operators.models.chat.chat import Chat, ChatModel
 from thresher.operators.models.chat.params import ChatParams
 from thresher.operators.models.model import Input, ModelMeasure
@@ -18,11 +19,13 @@ class ChatMeasure(ModelMeasure):
     params_model: ClassVar[type[ChatParams]] = ChatParams
     device: Literal["any", "cpu"] = "cpu"
     batch = 256
-    """Records whose conversations are under way or wait; so many prepared pictures are held."""
+    """Records whose conversations are under way or wait; so many prepared pictures are held. At least four
+    for each request in flight: at the end of a batch there are fewer than that to ask about."""
     filled = False
 
     def __init__(self, params: Params | None = None) -> None:
         super().__init__(params)
+        self.batch = max(self.batch, 4 * settings.current().in_flight)
         if self.params.local:
             self.device = "any"
         if self.params.backend == "transformers":
