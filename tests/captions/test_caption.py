@@ -1,7 +1,12 @@
 """The operator `caption`: by a model behind a scripted server, and from facts alone."""
 
+import hashlib
 import json
+import os
+import signal
 import tarfile
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,3 +201,39 @@ def test_facts_alone_need_no_model(captioned):
     assert record.languages == ("en", "zh")
     assert all(c.verdict == "supported" and c.provenance for c in record.claims)
     assert "vlm" not in row["caption"]
+
+
+def test_kill_9_asks_no_answered_request_again(cli, tmp_path, chat_server, said):
+    """Killed in the middle, the rerun asks only what was in flight, and ends as an undisturbed run does."""
+
+    def script(body):
+        if kind(body) == "Seen":  # each picture has a claim of its own, so that no two requests are equal
+            mark = hashlib.sha1(json.dumps(body).encode()).hexdigest()
+            return seen([*CLAIMS, ("scene.attributes", f"A mark {mark} is there.", f"有标记{mark}。", {})])
+        lang = language(said(body))
+        return written(lang, {"short": SHORT[lang]})
+
+    server = chat_server(script)
+    server.slow_s = 0.05
+    (tmp_path / "pool").mkdir()
+    for i in range(12):
+        noise = np.random.default_rng(i).integers(0, 255, (40, 60, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "pool" / f"{i}.png")
+    step = {"backend": "endpoint", "endpoint": server.url, "model": "m", "context": [], "levels": ["short"]}
+    table = {"ingest": {"folder": "./pool"}, "steps": [{"caption": step}], "export": {}}
+    recipe = {"thresher": 1, "name": "captions", "tables": {"images": table}}
+    (tmp_path / "r.yaml").write_text(json.dumps(recipe))
+    (tmp_path / "two.yaml").write_text("in_flight: 2\n")
+    asked = ("run", "r.yaml", "--run", "run", "--local", "--profile", "two.yaml")
+    process = cli.popen(*asked, start_new_session=True)
+    while len(server.bodies) < 18:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    cli(*asked)
+    requests = Counter(json.dumps(body, sort_keys=True) for body in server.bodies)
+    assert len(requests) == 3 * 12
+    assert sum(requests.values()) - len(requests) <= 2, "the two that were in flight at the kill"
+    funnel = cli.run("r.yaml", "--run", "run", "--local")["tables"]["images"]["funnel"]
+    assert [step["kept"] for step in funnel if step["label"] == "caption"] == [12]
