@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from thresher.operators.base import Batch, Failure, Operator, View
 from thresher.operators.captions.checks import agreement, judged
 from thresher.operators.captions.columns import declared, values
-from thresher.operators.captions.facts.compose import fact_record
+from thresher.operators.captions.facts.compose import BACKEND, REVISION, fact_record
 from thresher.operators.captions.facts.evidence import READABLE, evidence
 from thresher.operators.captions.look import Seen, look
 from thresher.operators.captions.no_model import NoModel
@@ -32,8 +32,6 @@ from thresher.schemas.errors import FieldError
 
 NATIVE = View("native")
 PROMPTS = ("look", "write", "rewrite")
-FACTS = "facts"
-FACTS_REVISION = "1"
 
 
 class CaptionParams(ChatParams):
@@ -108,7 +106,7 @@ class Caption(ChatMeasure):
 
     @property
     def _by_model(self) -> bool:
-        return bool(self.params.backend != FACTS)
+        return bool(self.params.backend != BACKEND)
 
     def writes(self) -> list[Column]:
         made = declared(self.params.name, self.params.languages, self.params.levels)
@@ -124,7 +122,7 @@ class Caption(ChatMeasure):
         return type(self)(self.params.model_copy(update={"context": context}))
 
     def asks(self) -> str:
-        return prompts_revision(self._prompts, (Seen, Written)) if self._by_model else FACTS_REVISION
+        return prompts_revision(self._prompts, (Seen, Written)) if self._by_model else REVISION
 
     @cached_property
     def _prompts(self) -> dict[str, str]:

@@ -1,14 +1,17 @@
 """First half of a model's caption: what it sees, as atomic claims with their provenance."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from thresher.operators.base import Failure
-from thresher.operators.captions.checks.entities import supporting
+from thresher.operators.captions.checks.entities import named, supporting
 from thresher.operators.captions.checks.ocr import alike, important
+from thresher.operators.captions.prompting import filled
 from thresher.operators.captions.rebuild import unnamed
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Style, Value
 from thresher.operators.captions.taxonomy import STYLE, Field, ImageType, KeyPoint, Lang
+from thresher.operators.captions.words import quoted
 from thresher.operators.models.chat.chat import Chat
 from thresher.operators.models.chat.messages import Form, Message
 
@@ -74,8 +77,8 @@ async def look(
     chat: Chat, prompt: str, picture: bytes, record: CaptionRecord, model: str, claims: tuple[int, int]
 ) -> CaptionRecord | Failure:
     """`record` with the claims of the model: between so many and so many are asked for."""
-    said = prompt.replace("{{facts}}", told(record.facts) or "(nothing)")
-    said = said.replace("{{least}}", str(claims[0])).replace("{{most}}", str(claims[1]))
+    least, most = map(str, claims)
+    said = filled(prompt, facts=told(record.facts) or "(nothing)", least=least, most=most)
     seen = await chat.fill([Message("user", (picture, said))], Seen, MAX_TOKENS)
     return seen if isinstance(seen, Failure) else with_claims(record, seen, model)
 
@@ -126,7 +129,7 @@ def _claim(i: int, said: SeenClaim, record: CaptionRecord, entities: Sequence[En
     provenance = [f"vlm:{model}"]
     text = said.text or None
     if text and (line := next((one for one in record.facts.ocr if alike(text, one.text)), None)):
-        texts = {lang: written.replace(text, line.text) for lang, written in texts.items()}
+        texts = {lang: _pasted(written, line.text) for lang, written in texts.items()}
         text = line.text
         provenance.append(f"ocr:{line.id}")
     if named:
@@ -151,10 +154,16 @@ def _claim(i: int, said: SeenClaim, record: CaptionRecord, entities: Sequence[En
 
 def _names(entity: Entity, said: SeenClaim, texts: Mapping[Lang, str]) -> bool:
     """Whether a claim is about an entity, be it said or not."""
-    known = entity.name.values()
-    return (said.entity or "").strip() in known or any(
-        name in text for name in known for text in texts.values()
-    )
+    told = (said.entity or "").strip() in entity.name.values()
+    return told or any(named(text, entity) for text in texts.values())
+
+
+def _pasted(said: str, line: str) -> str:
+    """A claim in which the quote of a line of text is that line to the letter."""
+    for quote in reversed(quoted(said)):
+        if alike(quote.text, line):
+            said = said[: quote.start + 1] + line + said[quote.end - 1 :]
+    return said
 
 
 def _unread(record: CaptionRecord, claims: Sequence[Claim]) -> list[Claim]:
@@ -176,6 +185,5 @@ def _unread(record: CaptionRecord, claims: Sequence[Claim]) -> list[Claim]:
 
 
 def _quoted(text: str) -> str:
-    """On one line, cut: data in a prompt, not a part of it."""
-    flat = " ".join(text.split())
-    return f'"{flat[:500]}"'
+    """On one line, cut, in quotes that it cannot leave: data in a prompt, not a part of it."""
+    return json.dumps(" ".join(text.split())[:500], ensure_ascii=False)

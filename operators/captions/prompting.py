@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def prompts_revision(texts: Mapping[str, str], forms: Iterable[type[Form]] = ())
     """8 hex digits of all that is said and of the forms of the answers: either changes what comes back."""
     said = [dict(texts), [form.model_json_schema() for form in forms]]
     return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=4).hexdigest()
+
+
+def filled(prompt: str, **marks: str) -> str:
+    """The prompt with each `{{NAME}}` replaced; what is put in is not looked at again."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda mark: marks.get(mark[1], mark[0]), prompt)
 
 
 def _text(name: str, place: Path) -> str:

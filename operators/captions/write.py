@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from thresher.operators.base import Failure
 from thresher.operators.captions.checks import judged, record_findings, text_findings
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.prompting import filled
 from thresher.operators.captions.record import CaptionRecord, Claim, Maker, Text, joined
 from thresher.operators.captions.taxonomy import LENGTHS, Lang, Level
 from thresher.operators.models.chat.chat import Chat
@@ -84,8 +85,8 @@ class Writer:
             if not bad:
                 continue
             told = "\n".join(_refused(text, faults[text.id]) for text in bad)
-            prompt = self._prompts["rewrite"].replace("{{faults}}", told)
-            answer = await self._ask(chat, prompt, record, lang, [text.level for text in bad])
+            prompt, levels = self._prompts["rewrite"], [text.level for text in bad]
+            answer = await self._ask(chat, prompt, record, lang, levels, told)
             if not isinstance(answer, Failure):
                 record = self._with(record, lang, answer, only={text.level for text in bad})
             elif later := _passing([answer]):
@@ -102,12 +103,17 @@ class Writer:
         return judged(without_sentences(again, faults))
 
     async def _ask(
-        self, chat: Chat, prompt: str, record: CaptionRecord, lang: Lang, levels: Sequence[Level]
+        self,
+        chat: Chat,
+        prompt: str,
+        record: CaptionRecord,
+        lang: Lang,
+        levels: Sequence[Level],
+        faults: str = "",
     ) -> Written | Failure:
         claims = "\n".join(f"{c.id} ({c.field}): {c.text[lang]}" for c in sayable(record, lang))
         wanted = "\n".join(_level(level, lang) for level in levels)
-        said = prompt.replace("{{claims}}", claims).replace("{{levels}}", wanted)
-        said = said.replace("{{language}}", LANGUAGE[lang])
+        said = filled(prompt, claims=claims, levels=wanted, language=LANGUAGE[lang], faults=faults)
         tokens = 1024 + _TOKENS * sum(LENGTHS[level][lang].most for level in levels)
         return await chat.fill([Message("user", (said,))], Written, tokens)
 
