@@ -82,7 +82,8 @@ def captioned(cli, tmp_path: Path, chat_server) -> Callable[..., dict[str, Any]]
         server = chat_server(script)
         (tmp_path / "pool").mkdir(exist_ok=True)
         noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
-        Image.fromarray(noise).convert("L" if grey else "RGB").save(tmp_path / "pool" / "a.png")
+        if not (tmp_path / "pool" / "a.png").exists():
+            Image.fromarray(noise).convert("L" if grey else "RGB").save(tmp_path / "pool" / "a.png")
         model = {"backend": "endpoint", "endpoint": server.url, "model": "m"}
         steps = [{"caption": model | {"context": [], "levels": ["short"]} | params}]
         steps = [*before, *steps]
