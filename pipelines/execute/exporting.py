@@ -10,7 +10,7 @@ from thresher.operators.base import Export, Runner
 from thresher.operators.export.manifest import MANIFEST, read_finished
 from thresher.operators.export.previous import Previous
 from thresher.pipelines.execute.progress import Step
-from thresher.pipelines.plan.fingerprint import NOT_VALUES, combine, digest
+from thresher.pipelines.plan.fingerprint import combine, digest, values_of
 
 if TYPE_CHECKING:
     from thresher.pipelines.execute.table import TableRun
@@ -67,7 +67,7 @@ def _identity(table: "TableRun") -> dict[str, Any]:
                 "step": s.label,
                 "operator": s.operator.name,
                 "version": s.operator.version,
-                "params": s.operator.params.model_dump(mode="json", exclude=NOT_VALUES),
+                "params": values_of(s.operator.params),
                 "fingerprint": s.fp,
             }
             for s in table.plan.steps

@@ -224,7 +224,7 @@ def _anchored(params: Params, base: Path) -> Params:
         if isinstance(place, str) and not place.startswith(("hf:", "package:", "~", "/"))
         if place and (name != "model" or place.endswith(".json"))
     }
-    if prompts := getattr(params, "prompts", None):
+    if isinstance(prompts := getattr(params, "prompts", None), Mapping):
         found["prompts"] = {name: str(base / Path(place).expanduser()) for name, place in prompts.items()}
     return params.model_copy(update=found) if found else params
 

@@ -7,20 +7,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thresher.operators.base import Operator
+from thresher.operators.base import Operator, Params
 from thresher.operators.views import VIEW_VERSION
 from thresher.schemas.ids import mix64
 from thresher.schemas.sidecar import dumps
 
-NOT_VALUES = {"to", "weights", "sam", "endpoint", "key_env", "timeout_s", "price", "prompts", "calibration"}
+_NOT_VALUES = {"to", "weights", "sam", "endpoint", "key_env", "timeout_s", "price", "calibration"}
 """Parameters that say where results go, where weights lie (they count by their revision, and so do a `model`
-that is a JSON file, the texts of `prompts` and the labels of `calibration`), or how a model is reached (it
-counts by its name)."""
+that is a JSON file, the texts of files in `prompts` and the labels of `calibration`), or how a model is
+reached (it counts by its name)."""
 
 
 def digest(data: Any) -> str:
     """20 hex digits of BLAKE2b over canonical JSON."""
     return hashlib.blake2b(dumps(data).encode(), digest_size=10).hexdigest()
+
+
+def values_of(params: Params) -> dict[str, Any]:
+    """The parameters that change values, but for a `model` that is a file."""
+    files = {"prompts"} if isinstance(getattr(params, "prompts", None), Mapping) else set()
+    return params.model_dump(mode="json", exclude=_NOT_VALUES | files)
 
 
 def operator_fingerprint(operator: Operator, reads: Mapping[str, str], seed: int | None) -> str:
@@ -29,8 +35,9 @@ def operator_fingerprint(operator: Operator, reads: Mapping[str, str], seed: int
     `reads`: column -> fingerprint of its writer. `seed` enters for global steps alone.
     """
     views = getattr(operator, "views", ())
-    own = str(getattr(operator.params, "model", "")).endswith(".json")
-    params = operator.params.model_dump(mode="json", exclude=NOT_VALUES | ({"model"} if own else set()))
+    params = values_of(operator.params)
+    if str(params.get("model", "")).endswith(".json"):
+        del params["model"]
     return digest(
         {
             "operator": operator.name,

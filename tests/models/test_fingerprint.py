@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from thresher.operators.captions.caption import Caption, CaptionParams
+from thresher.operators.captions.reason.reason import CaptionReason, ReasonParams
 from thresher.operators.models.chat.params import ChatParams
 from thresher.operators.models.clarity import Clarity
 from thresher.operators.models.classify import Classify, ClassifyParams
@@ -34,7 +36,18 @@ def _talker(place: str):
     return Clarity(ChatParams(backend="transformers", weights=place))
 
 
-@pytest.mark.parametrize("make", [_embed, _classify, _detector, _outliner, _talker])
+def _reasoner(place: str):
+    return CaptionReason(ReasonParams(backend="transformers", weights=place))
+
+
+def _captioner(place: str):
+    return Caption(CaptionParams(backend="transformers", weights=place))
+
+
+MAKERS = [_embed, _classify, _detector, _outliner, _talker, _captioner, _reasoner]
+
+
+@pytest.mark.parametrize("make", MAKERS)
 def test_repository_commit_and_file_count(make):
     """Nothing is fetched: the fingerprint of a plan is known without a network."""
     places = [f"hf:lab/a@{COMMIT}", f"hf:lab/b@{COMMIT}", "hf:lab/a@1a2b3c5"]
@@ -44,7 +57,7 @@ def test_repository_commit_and_file_count(make):
     assert operator_fingerprint(make(places[0]), {}, None) in found, "the same twice"
 
 
-@pytest.mark.parametrize("make", [_embed, _classify, _detector, _outliner, _talker])
+@pytest.mark.parametrize("make", MAKERS)
 def test_the_bytes_of_a_local_place_count_and_its_path_does_not(make, tmp_path):
     found = []
     for folder, data in (("a", b"x"), ("b", b"x"), ("c", b"y")):
@@ -52,6 +65,11 @@ def test_the_bytes_of_a_local_place_count_and_its_path_does_not(make, tmp_path):
         (tmp_path / folder / "model.safetensors").write_bytes(data)
         found.append(operator_fingerprint(make(str(tmp_path / folder)), {}, None))
     assert found[0] == found[1] != found[2]
+
+
+def test_phrases_to_look_for_count():
+    made = [Ground(GroundParams(backend="owlv2", weights="hf:lab/d@abcdef0", prompts=(p,))) for p in "ab"]
+    assert len({operator_fingerprint(one, {}, None) for one in made}) == 2
 
 
 RECIPE = """
