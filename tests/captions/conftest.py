@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from thresher.operators.models.chat.messages import probe
+
 Script = Callable[[dict[str, Any]], Any]
 
 
 class ScriptedServer(ThreadingHTTPServer):
-    """`script(body)` gives the reply: a dict (sent as JSON text), a str, or an int (an HTTP status)."""
+    """`script(body)` gives the reply: a dict (sent as JSON text), a str, or an int (an HTTP status).
+    The probe is answered without it: no probabilities are told."""
 
     daemon_threads = True
     request_queue_size = 512
@@ -48,8 +51,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         time.sleep(self.server.slow_s)
         with self.server.lock:
-            said = self.server.script(body)
-            self.server.bodies.append(body)
+            probed = body["messages"] == [probe(False).wire()]
+            said = "yes" if probed else self.server.script(body)
+            if not probed:
+                self.server.bodies.append(body)
         if isinstance(said, int):
             return self._send(said, {"error": {"message": f"fault {said}"}})
         text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)

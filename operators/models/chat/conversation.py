@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from thresher.operators.base import Failure
 from thresher.operators.models.chat import settings
+from thresher.operators.models.chat.ability import CHOICE_TOKENS, Ability
 from thresher.operators.models.chat.chat import Choice
 from thresher.operators.models.chat.choices import from_samples, from_tokens
 from thresher.operators.models.chat.filling import fill
@@ -17,24 +18,14 @@ from thresher.operators.models.chat.server import Spent
 from thresher.operators.models.chat.wire import clean
 from thresher.schemas import Reason
 
-CHOICE_TOKENS = 16
-"""Of a reply that is one of some words."""
-
 F = TypeVar("F", bound=Form)
-
-
-class Abilities:
-    """What a server was found to lack; it is asked the next best thing from then on."""
-
-    way = 0
-    """Which of `_ways` it takes."""
 
 
 class Conversation:
     """A Chat over HTTP; see `chat.py`."""
 
-    def __init__(self, together: Round, abilities: Abilities) -> None:
-        self._together, self._abilities = together, abilities
+    def __init__(self, together: Round, ability: Ability) -> None:
+        self._together, self._ability = together, ability
         self._spent = Spent()
 
     @property
@@ -57,22 +48,27 @@ class Conversation:
         self, messages: Sequence[Message], words: Sequence[str], samples: int = 5
     ) -> Choice | Failure:
         """By the server's probabilities, if it tells them; else by how often each word comes."""
-        ways, way = _ways(words), self._abilities.way
-        while way < len(ways):
-            reply = await self._ask(Question(messages, CHOICE_TOKENS, more=ways[way]))
+        way = await self._ability.way(Conversation(self._together, self._ability)._ask)
+        if isinstance(way, Failure):
+            return way
+        if way is None:
+            return await self._sampled(messages, words, samples)
+        refused = False
+        for seed in range(2):
+            question = Question(messages, CHOICE_TOKENS, seed=seed, more=way(words))
+            reply = await self._ask(question)
             if isinstance(reply, Failure):
                 return reply
-            if not isinstance(reply, Unfit):
-                if p := from_tokens(reply.tokens, words):
-                    self._abilities.way = max(self._abilities.way, way)
-                    return Choice(max(words, key=p.__getitem__), p, "logprobs")
-                way = self._abilities.way if reply.tokens else len(ways)
-                break
-            way += 1
-        choice = await self._sampled(messages, words, samples)
-        if isinstance(choice, Choice):
-            self._abilities.way = max(self._abilities.way, way)
-        return choice
+            if isinstance(reply, Unfit):
+                return await self._together.settle(question, reply)
+            if p := from_tokens(reply.tokens, words):
+                return Choice(max(words, key=p.__getitem__), p, "logprobs")
+            if reply.tokens:
+                return await self._sampled(messages, words, samples)
+            refused = refused or reply.refused
+        if refused:
+            return Failure(Reason.REFUSED, "the model refused")
+        return Failure(Reason.UNPARSED, "the reply came without probabilities, twice")
 
     async def _sampled(
         self, messages: Sequence[Message], words: Sequence[str], samples: int
@@ -108,9 +104,3 @@ class Conversation:
         if isinstance(kept.answer, Reply) and kept.answer.finish == "content_filter":
             return Failure(Reason.FILTERED, "the server's filter took the reply away")
         return kept.answer
-
-
-def _ways(words: Sequence[str]) -> list[dict[str, Any]]:
-    """How the probabilities can be asked for: with the words as the only answers (vLLM), or without."""
-    told = {"logprobs": True, "top_logprobs": 20}
-    return [told | {"structured_outputs": {"choice": list(words)}}, told]

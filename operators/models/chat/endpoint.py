@@ -10,8 +10,9 @@ from typing import TypeVar
 
 from thresher.operators.base import Failure
 from thresher.operators.models.chat import settings
+from thresher.operators.models.chat.ability import Ability
 from thresher.operators.models.chat.chat import REMEMBERED, Chat
-from thresher.operators.models.chat.conversation import Abilities, Conversation
+from thresher.operators.models.chat.conversation import Conversation
 from thresher.operators.models.chat.loop import run
 from thresher.operators.models.chat.patience import Round
 from thresher.operators.models.chat.server import FREE, Prices, Server
@@ -37,7 +38,7 @@ class Endpoint:
         prices: Prices = FREE,
     ) -> None:
         self._server = Server(url, model, timeout_s, key, key_env, prices)
-        self._abilities = Abilities()
+        self._ability = Ability()
         self._each_spent: deque[Mapping[str, float]] = deque(maxlen=REMEMBERED)
 
     @property
@@ -73,7 +74,7 @@ class Endpoint:
                 if together.error or now.stop():
                     found[i] = together.error or settings.NotBegun("the run was asked to stop")
                     continue
-                chat = Conversation(together, self._abilities)
+                chat = Conversation(together, self._ability)
                 try:
                     found[i] = await work(chat, item)
                     self._each_spent.append(chat.spent)

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thresher.operators.base import Failure
+from thresher.operators.models.chat import settings as chat_settings
 from thresher.operators.models.chat.choices import from_samples, from_tokens
 from thresher.operators.models.chat.endpoint import Endpoint
-from thresher.operators.models.chat.messages import Message
+from thresher.operators.models.chat.messages import Message, probe
 from thresher.operators.models.chat.replies import Reply, Token
 from thresher.schemas import Reason
 
@@ -80,12 +81,13 @@ def choose(server, *items: str, words=WORDS) -> list:
     return endpoint.each(items, lambda chat, said: chat.choose([Message("user", (said,))], words))
 
 
-def test_a_server_that_tells_probabilities_is_asked_once(server):
+def test_a_server_that_tells_probabilities_is_asked_once_after_a_probe(server):
     server.script = lambda body: answered("Yes", {"Yes": 0.75, "No": 0.25})
     (choice,) = choose(server, "Is it?")
     assert (choice.answer, choice.how) == ("yes", "logprobs")
     assert choice.p == pytest.approx({"yes": 0.75, "no": 0.25, "unsure": 0})
-    (body,) = server.bodies
+    trial, body = server.bodies
+    assert trial["structured_outputs"] == {"choice": ["yes", "no"]} and "Is it?" not in json.dumps(trial)
     assert body["logprobs"] is True and body["top_logprobs"] == 20 and body["max_tokens"] <= 16
     assert body["structured_outputs"] == {"choice": WORDS}
 
@@ -126,3 +128,53 @@ def test_other_words_cost_one_record(server):
     server.script = lambda body: answered("yes" if "easy" in json.dumps(body) else "It depends.")
     hard, easy = choose(server, "hard", "easy")
     assert isinstance(hard, Failure) and hard.reason == Reason.UNPARSED and easy.answer == "yes"
+
+
+@pytest.mark.parametrize("oversize", [False, True])
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_an_odd_reply_changes_no_other_record(server, in_flight, oversize):
+    """Whatever the order, and however many are asked side by side: it is asked once more, and fails alone."""
+
+    def script(body):
+        odd = "odd" in json.dumps(body["messages"])
+        return answered("x" * (2 << 20) * oversize) if odd else answered("Yes", {"Yes": 0.75, "No": 0.25})
+
+    server.script = script
+    chat_settings.configure(chat_settings.Settings(in_flight))
+    try:
+        found = choose(server, "odd", "a", "b", "odd", "c")
+    finally:
+        chat_settings.configure(chat_settings.Settings())
+    assert [getattr(one, "reason", None) for one in found] == [
+        Reason.UNPARSED,
+        None,
+        None,
+        Reason.UNPARSED,
+        None,
+    ]
+    assert [found[i].how for i in (1, 2, 4)] == ["logprobs"] * 3
+    assert len(server.bodies) == 1 + 2 * 2 + 3 and all("logprobs" in body for body in server.bodies)
+
+
+def test_an_odd_first_reply_that_mends_itself_counts(server):
+    def script(body):
+        return answered("", {} if body["seed"] == 0 and "odd" in json.dumps(body) else {"no": 1.0})
+
+    server.script = script
+    (choice,) = choose(server, "odd")
+    assert (choice.answer, choice.how) == ("no", "logprobs")
+
+
+def test_processes_and_reruns_agree_on_what_a_server_can(server, tmp_path):
+    """By the memo: the server changes meanwhile, and the new process is told what the first was."""
+    chat_settings.configure(chat_settings.Settings(memo=str(tmp_path)))
+    try:
+        server.script = lambda body: answered("Yes", {"Yes": 0.75, "No": 0.25})
+        first = choose(server, "a", "b")
+        probed = [probe(False).wire()]
+        server.script = lambda body: 500 if body["messages"] == probed else answered("Yes", {"Yes": 1.0})
+        again = choose(server, "b", "a", "c")
+    finally:
+        chat_settings.configure(chat_settings.Settings())
+    assert [one.how for one in first + again] == ["logprobs"] * 5
+    assert len(server.bodies) == 1 + 3
