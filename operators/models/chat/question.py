@@ -8,8 +8,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from thresher.operators.models.chat.messages import Form, Message, probe
+from thresher.operators.models.chat.replies import estimate
 
 KEY_BYTES = 16
+PICTURE_TOKENS = 1400
+"""Estimated for each picture: 1,024 x 1,024 px, the most that is sent, are 1,337 tokens of 28 x 28 px
+(Qwen2-VL) and 1,398 of 750 px (Anthropic's rule)."""
 
 
 class Written(NamedTuple):
@@ -19,6 +23,8 @@ class Written(NamedTuple):
     key: bytes
     """BLAKE2b-128 of the body with each picture's own hash in its place: the same for the same model,
     messages, pictures, form and parameters, wherever and with whichever key it is asked."""
+    tokens: int
+    """Estimated, for servers that do not count: of the texts, and `PICTURE_TOKENS` for each picture."""
 
 
 class Question(NamedTuple):
@@ -55,7 +61,13 @@ class Question(NamedTuple):
         body = b"".join(
             [base64.b64encode(piece.jpeg) if isinstance(piece, _Picture) else piece for piece in pieces]
         )
-        return Written(body, key.digest())
+        return Written(body, key.digest(), _estimate(self.messages))
+
+
+def _estimate(messages: Sequence[Message]) -> int:
+    parts = [part for message in messages for part in message.parts]
+    texts = sum(len(part.encode("utf-8", "replace")) for part in parts if isinstance(part, str))
+    return estimate(texts) + PICTURE_TOKENS * sum(isinstance(part, bytes) for part in parts)
 
 
 class _Picture(NamedTuple):

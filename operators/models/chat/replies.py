@@ -22,6 +22,15 @@ _REFUSALS = (
 )
 
 
+TOKEN_BYTES = 4
+"""Of text, where a server does not count its tokens: usual for English, and more than a Han character has."""
+
+
+def estimate(size: int) -> int:
+    """Tokens of so many bytes of text, rounded up."""
+    return -(-size // TOKEN_BYTES)
+
+
 class Refusal(ValueError):
     """The model refused; the message may hold its words."""
 
@@ -52,6 +61,8 @@ class Trouble(NamedTuple):
     reason: Reason
     message: str
     wait_s: float = 0.0
+    vain: Reply | None = None
+    """What was answered and cannot be used; its tokens were spent all the same."""
 
 
 class Unfit(NamedTuple):
@@ -61,8 +72,8 @@ class Unfit(NamedTuple):
     message: str
 
 
-def outcome(answer: Answer) -> Reply | Failure | Trouble | Unfit:
-    """What an answer is."""
+def outcome(answer: Answer, asked: int) -> Reply | Failure | Trouble | Unfit:
+    """What an answer is. `asked`: estimated tokens of the request, where the server tells none."""
     if answer.status == 429:
         asks = f", and asks to wait {answer.retry_after_s:g} s" if answer.retry_after_s else ""
         message = f"the server limits the rate (HTTP 429{asks})"
@@ -74,8 +85,11 @@ def outcome(answer: Answer) -> Reply | Failure | Trouble | Unfit:
     if answer.status != 200:
         return Unfit(answer.status, words(answer))
     if answer.body is None:
-        return Reply("", OVERSIZE)
-    return _completion(answer.body) or Trouble(Reason.ENDPOINT_TIMEOUT, f"no completion: {words(answer)}")
+        return Reply("", OVERSIZE, False, asked, estimate(MOST_BYTES))
+    if reply := _completion(answer.body, asked):
+        return reply
+    vain = Reply("", "none", False, asked, estimate(len(answer.body)))
+    return Trouble(Reason.ENDPOINT_TIMEOUT, f"no completion: {words(answer)}", vain=vain)
 
 
 def words(answer: Answer) -> str:
@@ -83,7 +97,7 @@ def words(answer: Answer) -> str:
     return f"HTTP {answer.status}: {clean(answer.told) or 'nothing more'}"
 
 
-def _completion(body: bytes) -> Reply | None:
+def _completion(body: bytes, asked: int) -> Reply | None:
     """None where `body` is no chat completion."""
     try:
         data = json.loads(body)
@@ -92,9 +106,11 @@ def _completion(body: bytes) -> Reply | None:
         said = message.get("content") or ""
         if isinstance(said, list):
             said = "".join(str(part.get("text") or "") for part in said)
-        asked, answered = (_count(data.get("usage"), f"{kind}_tokens") for kind in ("prompt", "completion"))
+        text, usage = str(said), data.get("usage")
+        prompt = _count(usage, "prompt_tokens", asked)
+        answered = _count(usage, "completion_tokens", estimate(len(text.encode("utf-8", "replace"))))
         finish, refused = str(choice.get("finish_reason")), bool(message.get("refusal"))
-        return Reply(str(said), finish, refused, asked, answered, _tokens(choice.get("logprobs")))
+        return Reply(text, finish, refused, prompt, answered, _tokens(choice.get("logprobs")))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return None
 
@@ -113,10 +129,10 @@ def _tokens(logprobs: Any) -> tuple[Token, ...]:
         return ()
 
 
-def _count(usage: Any, name: str) -> int:
-    """0 where the server gives no sensible count: the reply is none the worse."""
+def _count(usage: Any, name: str, estimated: int) -> int:
+    """The estimate where the server gives no sensible count; none of something is not sensible."""
     count = usage.get(name) if isinstance(usage, dict) else None
-    return count if isinstance(count, int) and 0 <= count < 1 << 32 else 0
+    return count if type(count) is int and min(1, estimated) <= count < 1 << 32 else estimated
 
 
 def _filtered(answer: Answer) -> bool:

@@ -1,12 +1,13 @@
 """A model on a server: one request at a time, counted; who could never answer stops the run."""
 
+import secrets
 import time
 from dataclasses import dataclass
 
 from thresher.operators.base import Failure
 from thresher.operators.models.chat import settings
 from thresher.operators.models.chat.memo import Kept
-from thresher.operators.models.chat.question import Written
+from thresher.operators.models.chat.question import KEY_BYTES, Written
 from thresher.operators.models.chat.replies import Reply, Trouble, Unfit, outcome
 from thresher.operators.models.chat.wire import NoAnswer, Wire
 from thresher.schemas import Reason
@@ -73,8 +74,9 @@ class Server:
         self._wire = Wire(url, key, timeout_s)
 
     async def once(self, written: Written) -> Kept | Trouble | Unfit:
-        """One request; its answer is in the memo before it is given. Raises ThresherError where the address,
-        the key or the model's name is wrong, or the budget is spent."""
+        """One request; its answer is in the memo before it is given; one in vain under a key of
+        nothing, where only the budget sees it. Raises ThresherError where the address, the key or the
+        model's name is wrong, or the budget is spent."""
         now = settings.current()
         memo = now.opened()
         if memo:
@@ -84,9 +86,11 @@ class Server:
             answer = await self._wire.post(written.body)
         except NoAnswer as error:
             return Trouble(Reason.ENDPOINT_TIMEOUT, str(error))
-        found = outcome(answer)
+        found = outcome(answer, written.tokens)
         if isinstance(found, Unfit) and (found.status < 400 or found.status in (401, 403, 404)):
             raise self.fault(found)
+        if isinstance(found, Trouble) and found.vain and memo:
+            memo.add(secrets.token_bytes(KEY_BYTES), Kept(found.vain, 0), self.prices.of(found.vain))
         if isinstance(found, Trouble | Unfit):
             return found
         self.answered = time.monotonic()

@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 
 from thresher.operators.base import Failure
 from thresher.operators.models.chat import memo as memos
+from thresher.operators.models.chat import patience
+from thresher.operators.models.chat import settings as chat_settings
+from thresher.operators.models.chat.endpoint import Endpoint
 from thresher.operators.models.chat.memo import ENTRY, Kept, Memo
-from thresher.operators.models.chat.messages import Message
+from thresher.operators.models.chat.messages import Message, jpeg
 from thresher.operators.models.chat.question import Question
 from thresher.operators.models.chat.replies import Reply, Token
 from thresher.operators.models.clarity import Marks
@@ -30,6 +33,8 @@ replies = st.builds(
 shares = st.tuples(*[st.floats(0, 1)] * 4)
 FOLD = memos.FOLD
 answers = replies | st.text().map(lambda said: Failure(Reason.FILTERED, said))
+
+GOOD = {"sharpness": "excellent", "noise": "good", "dynamic_range": "fair"}
 
 
 def key(number: int) -> bytes:
@@ -204,3 +209,26 @@ def test_a_plan_says_how_much_the_sample_spreads(cli, server, judged, levels):
     requests = asked["costs"]["requests"]
     assert (requests["least"], requests["most"]) == (1, 2) and 1 < requests["mean"] < 2
     assert 0 < requests["within"] < 76
+
+
+@pytest.mark.parametrize("said", ["no usage", "mad usage", "10 MB", "html"])
+def test_a_budget_binds_where_a_server_counts_no_tokens(server, filled, plain, tmp_path, monkeypatch, said):
+    """By an estimate: 1,400 tokens for a picture and a quarter of the bytes; nothing that came is free."""
+    monkeypatch.setattr(patience, "BACKOFF_S", 0.01)
+    if said == "no usage":
+        reply = {"message": {"content": json.dumps(GOOD)}, "finish_reason": "stop"}
+        server.script = lambda body: {"choices": [reply]}
+    levels = range(60, 160, 10)
+    server.faults = {level: [said] for level in levels}
+    asked = [[Message("user", (jpeg(plain(level)), "Judge it."))] for level in levels]
+    spending = chat_settings.Settings(1, str(tmp_path), chat_settings.Budget(tokens=4000))
+    chat_settings.configure(spending)
+    try:
+        found = filled(Endpoint(server.url, "judge-1", 5), asked, 100)
+    finally:
+        chat_settings.configure(chat_settings.Settings())
+    assert "the budget is spent" in str(found[-1])
+    assert len(server.bodies) == (1 if said == "10 MB" else 3)
+    if said == "no usage":
+        answer = -(-len(json.dumps(GOOD)) // 4)
+        assert Memo(tmp_path).tokens == 3 * (1400 + 3 + answer)
