@@ -83,8 +83,8 @@ def device_name(device: str) -> str:
 
 def ours(engine: Any, asked: Sequence[Message], chunk: int) -> tuple[float, int]:
     """Tokens a second through the chat role, and tokens of a reply."""
-    LocalModel(engine, "warm").each(asked[:chunk], ask)
-    model = LocalModel(engine, "7b")
+    LocalModel(engine, "warm", "random").each(asked[:chunk], ask)
+    model = LocalModel(engine, "7b", "random")
     chunks = [asked[i : i + chunk] for i in range(0, len(asked), chunk)]
     started = time.perf_counter()
     with ThreadPoolExecutor(LANES) as lanes:

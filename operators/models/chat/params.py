@@ -77,7 +77,8 @@ class ChatParams(Params):
         from thresher.operators.models.chat.local.vllm_engine import VllmEngine
 
         engine = TransformersEngine if self.backend == "transformers" else VllmEngine
-        return LocalModel(engine(self.weights or "", device, batch), self.title)
+        revision = f"{self.backend} {self.revision()}"
+        return LocalModel(engine(self.weights or "", device, batch), self.title, revision)
 
     def _check_local(self) -> None:
         if self.endpoint:

@@ -300,7 +300,7 @@ numbers = st.sets(st.integers(0, 19), max_size=4)
 @given(st.integers(0, 20), st.integers(1, 9), st.integers(1, 9), numbers, numbers)
 def test_every_record_is_answered_or_fails_alone(count, batch, room, hungry, bad):
     """Whatever does not fit, in whichever batch: the others are answered, in order, each once."""
-    model = LocalModel(Toy(batch, room, hungry, bad), "toy")
+    model = LocalModel(Toy(batch, room, hungry, bad), "toy", "made up")
     found = model.each(range(count), tell)
     for i, one in enumerate(found):
         if i in hungry:
@@ -320,7 +320,7 @@ def test_every_record_is_answered_or_fails_alone(count, batch, room, hungry, bad
     ],
 )
 def test_a_model_that_answers_nobody_stops_the_run(toy, told):
-    found = LocalModel(toy, "toy").each(range(6), tell)
+    found = LocalModel(toy, "toy", "made up").each(range(6), tell)
     assert all(isinstance(one, ThresherError) for one in found)
     assert re.search(told, str(found[0])) and "toy" in str(found[0])
 
@@ -334,7 +334,7 @@ def test_questions_are_gathered_while_all_wait():
         return [*first, await tell(chat, number)]
 
     toy = Toy(8)
-    found = LocalModel(toy, "toy").each(range(4), talk)
+    found = LocalModel(toy, "toy", "made up").each(range(4), talk)
     assert [one[2].told for one in found] == ["2", "12", "22", "32"]
     assert toy.sizes == [8, 6, 2]  # 12 first questions; 4 of them wait beside the first 2 of the second turn
 
@@ -344,11 +344,41 @@ def test_a_run_that_is_to_stop_answers_no_further_batch():
     asked = iter(range(99))
     chat_settings.configure(chat_settings.Settings(stop=lambda: next(asked) >= 2))
     try:
-        found = LocalModel(Toy(3), "toy").each(range(10), tell)
+        found = LocalModel(Toy(3), "toy", "made up").each(range(10), tell)
     finally:
         chat_settings.configure(chat_settings.Settings())
     assert found[:6] == [Story(told=str(i)) for i in range(6)]
     assert all(isinstance(one, chat_settings.NotBegun) for one in found[6:])
+
+
+def test_a_budget_stops_and_what_was_answered_is_not_asked_again(tmp_path):
+    """7 tokens each, in batches of 3: the budget is seen as spent after the second. Other weights share no
+    answer, and probabilities come back to the bit."""
+
+    async def both(chat, number):
+        choice = await chat.choose(say(number), ("a", "b", "c"))
+        return (await tell(chat, number)).told, choice
+
+    def ask(toy, revision, work, budget=None):
+        kept = chat_settings.Settings(memo=str(tmp_path), budget=chat_settings.Budget(tokens=budget))
+        chat_settings.configure(kept)
+        try:
+            model = LocalModel(toy, "toy", revision)
+            return model.each(range(10), work), model
+        finally:
+            chat_settings.configure(chat_settings.Settings())
+
+    found, model = ask(Toy(3), "one", tell, 30)
+    assert found[:6] == [Story(told=str(i)) for i in range(6)] and model.spent["requests"] == 6
+    assert all("the budget is spent: 42 of 30" in str(one) for one in found[6:])
+    toy, other = Toy(3), Toy(3)
+    found, model = ask(toy, "one", tell)
+    assert toy.sizes == [3, 1] and (model.spent["requests"], model.spent["memo_hits"]) == (4, 6)
+    assert {spent["requests"] for spent in model.each_spent} == {1}
+    ask(other, "two", tell)
+    assert sum(other.sizes) == 10
+    first, again = (ask(toy, "one", both)[0] for _ in range(2))
+    assert first == again and sum(toy.sizes) == 4 and first[0][1].p["a"] == 1 / 3
 
 
 def test_an_operator_that_raises_costs_one_record():
@@ -357,7 +387,7 @@ def test_an_operator_that_raises_costs_one_record():
             raise KeyError("oops")
         return await tell(chat, number)
 
-    found = LocalModel(Toy(4), "toy").each(range(3), work)
+    found = LocalModel(Toy(4), "toy", "made up").each(range(3), work)
     assert found[1] == Failure(Reason.BAD_VALUE, "KeyError: 'oops'") and found[2] == Story(told="2")
 
 

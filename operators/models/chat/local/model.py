@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
@@ -11,9 +10,11 @@ from thresher.operators.base import Failure
 from thresher.operators.models.chat import settings
 from thresher.operators.models.chat.chat import REMEMBERED, Chat, Choice
 from thresher.operators.models.chat.filling import fill
-from thresher.operators.models.chat.local.answers import Answer, Answers, Request
-from thresher.operators.models.chat.local.engine import Chances, Choose, Engine, Fill
+from thresher.operators.models.chat.local.answers import Answers, Request
+from thresher.operators.models.chat.local.engine import Choose, Engine, Fill
 from thresher.operators.models.chat.local.gathering import Gathering
+from thresher.operators.models.chat.local.kept import KeptAnswers, chances
+from thresher.operators.models.chat.memo import Kept
 from thresher.operators.models.chat.messages import Form, Message
 from thresher.operators.models.chat.replies import Reply
 from thresher.operators.models.chat.server import Spent
@@ -27,16 +28,17 @@ R = TypeVar("R")
 
 
 class LocalModel:
-    """A ChatModel, for several threads. `name`: of the model, for errors."""
+    """A ChatModel, for several threads. `name`: of the model, for errors; `revision`: of the engine and its
+    weights, for the memo."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
-        self._answers = Answers(engine, name)
+    def __init__(self, engine: Engine, name: str, revision: str) -> None:
+        self._engine, self._answers = engine, KeptAnswers(Answers(engine, name), revision)
         self._spent, self._lock = Spent(), threading.Lock()
         self._each_spent: deque[Mapping[str, float]] = deque(maxlen=REMEMBERED)
 
     @property
     def spent(self) -> Mapping[str, float]:
-        """See `ChatModel`; nothing has a price, and nothing is memoised."""
+        """See `ChatModel`; nothing has a price."""
         return self._spent.as_dict()
 
     @property
@@ -47,42 +49,45 @@ class LocalModel:
     def each(
         self, items: Sequence[T], work: Callable[[Chat, T], Awaitable[R | Failure]]
     ) -> list[R | Failure | ThresherError]:
-        """See `ChatModel`; all are in work at once. Where the run is to stop no further batch is answered:
-        records that wait for one are as if they had not begun."""
+        """See `ChatModel`; all are in work at once. Where the run is to stop, or the budget is spent, no
+        further batch is answered: records that wait for one are as if they had not begun."""
         return asyncio.run(self._each(items, work))
 
     async def _each(
         self, items: Sequence[T], work: Callable[[Chat, T], Awaitable[R | Failure]]
     ) -> list[R | Failure | ThresherError]:
-        engine = self._answers.engine
-        async with Gathering[Request, Answer](lambda: engine.batch, self._answered) as gathering:
-            chats = [LocalChat(gathering) for _ in items]
+        if memo := settings.current().opened():
+            memo.refresh()
+        gathered = Gathering[Request, Kept | Failure](lambda: self._engine.batch, self._answers.to)
+        async with gathered as gathering:
+            chats = [LocalChat(gathering, self._answers) for _ in items]
             works = [_finished(work(chat, item)) for chat, item in zip(chats, items, strict=True)]
             found = await asyncio.gather(*works)
         with self._lock:
             self._each_spent.extend(chat.spent for chat in chats)
             for name in self.spent:
-                more = sum(chat.spent[name] for chat in chats)
+                more = sum(chat.used[name] for chat in chats)
                 setattr(self._spent, name, getattr(self._spent, name) + more)
         return found
-
-    def _answered(self, asked: Sequence[Request]) -> list[Answer]:
-        if settings.current().stop():
-            raise settings.NotBegun("the run was asked to stop")
-        return self._answers.to(asked)
 
 
 class LocalChat:
     """A Chat whose questions are gathered with those of the others."""
 
-    def __init__(self, gathering: Gathering[Request, Answer]) -> None:
-        self._gathering = gathering
-        self._spent = Spent()
+    def __init__(self, gathering: Gathering[Request, Kept | Failure], answers: KeptAnswers) -> None:
+        self._gathering, self._answers = gathering, answers
+        self._spent, self._used = Spent(), Spent()
 
     @property
     def spent(self) -> Mapping[str, float]:
-        """What this record took so far; `request_s` with the time that a question waits for its batch."""
+        """What this record took so far, also where its answers were in the memo; `request_s` is the time of
+        whole batches."""
         return self._spent.as_dict()
+
+    @property
+    def used(self) -> Mapping[str, float]:
+        """What was used for it now."""
+        return self._used.as_dict()
 
     async def fill(self, messages: Sequence[Message], form: type[F], max_tokens: int) -> F | Failure:
         """The form, filled in by the model."""
@@ -95,25 +100,27 @@ class LocalChat:
         found = await self._ask(Choose(tuple(messages), tuple(words)))
         if isinstance(found, Failure):
             return found
-        assert isinstance(found, Chances)
-        return Choice(max(words, key=lambda word: found.p[word]), found.p, "logprobs")
+        p = chances(found)
+        return Choice(max(words, key=p.__getitem__), p, "logprobs")
 
     async def _complete(
         self, messages: Sequence[Message], form: type[Form], max_tokens: int
     ) -> Reply | Failure:
-        found = await self._ask(Fill(tuple(messages), form, max_tokens))
-        assert not isinstance(found, Chances)
-        return found
+        return await self._ask(Fill(tuple(messages), form, max_tokens))
 
-    async def _ask(self, request: Request) -> Answer:
-        started = time.monotonic()
-        found = await self._gathering.ask(request)
-        if not isinstance(found, Failure):
-            self._spent.requests += 1
-            self._spent.request_s += time.monotonic() - started
-            self._spent.prompt_tokens += found.prompt_tokens
-            self._spent.completion_tokens += found.completion_tokens
-        return found
+    async def _ask(self, request: Request) -> Reply | Failure:
+        kept = self._answers.known(request)
+        if kept:
+            self._spent.memo_hits += 1
+            self._used.memo_hits += 1
+        else:
+            found = await self._gathering.ask(request)
+            if isinstance(found, Failure):
+                return found
+            kept = found
+            self._used.add(kept, 0)
+        self._spent.add(kept, 0)
+        return kept.answer
 
 
 async def _finished(work: Awaitable[R | Failure]) -> R | Failure | ThresherError:
