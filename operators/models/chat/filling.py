@@ -11,7 +11,9 @@ from thresher.operators.models.chat.replies import Refusal, Reply, one_object
 from thresher.operators.models.chat.wire import clean
 from thresher.schemas import Reason
 
-_AGAIN = "Your answer cannot be used: {}. Reply with one JSON object of the form asked for, and nothing else."
+AGAIN = "Your answer cannot be used: {}. Reply with one JSON object of the form asked for, and nothing else."
+NOTHING = "(nothing)"
+"""In place of a reply without words; both are part of the revision."""
 
 F = TypeVar("F", bound=Form)
 N = TypeVar("N")
@@ -46,8 +48,8 @@ async def fill(
             return Failure(reason, f"{why}, twice")
         else:
             broken = True
-            given = Message("assistant", (clean(reply.text) or "(nothing)",))
-            said = [*messages, given, Message("user", (_AGAIN.format(why),))]
+            given = Message("assistant", (clean(reply.text) or NOTHING,))
+            said = [*messages, given, Message("user", (AGAIN.format(why),))]
 
 
 def _fault(error: ValueError) -> str:

@@ -9,6 +9,7 @@ from thresher.operators.base import Failure, Params
 from thresher.operators.models.chat import settings
 from thresher.operators.models.chat.chat import Chat, ChatModel
 from thresher.operators.models.chat.params import ChatParams
+from thresher.operators.models.chat.revision import said_revision
 from thresher.operators.models.model import Input, ModelMeasure
 from thresher.operators.models.resident import profile_batch
 
@@ -39,12 +40,18 @@ class ChatMeasure(ModelMeasure):
         """Revision of what is said to the model: of prompts and forms, see `messages.prompt_revision`."""
         return ""
 
+    @property
+    def _by_model(self) -> bool:
+        """Whether a model is asked with these parameters."""
+        return True
+
     def revision(self) -> str:
         return self._revision
 
     @cached_property
     def _revision(self) -> str:
-        return " ".join(filter(None, (self.asks(), self.params.revision())))
+        said = said_revision() if self._by_model else ""
+        return " ".join(filter(None, (self.asks(), said, self.params.revision())))
 
     def load(self, device: str) -> ChatModel:
         model: ChatModel = self.params.connect(device, profile_batch())

@@ -16,6 +16,7 @@ LONGEST = 1024
 """Pixels of a picture's long side at most."""
 QUALITY = 95
 """Of its JPEG, with full colour resolution: what a judge sees of blocks was in the file."""
+PROBE = "Answer with the word yes, or fill in the form with anything."
 PROMPTS = Path(__file__).parent / "prompts"
 
 
@@ -62,8 +63,7 @@ def jpeg(rgb: Pixels) -> bytes:
 @cache
 def probe(shown: bool) -> Message:
     """What any model can answer; with a grey picture, where the others are `shown` one."""
-    said = "Answer with the word yes, or fill in the form with anything."
-    return Message("user", (jpeg(np.full((512, 512, 3), 128, np.uint8)), said) if shown else (said,))
+    return Message("user", (jpeg(np.full((512, 512, 3), 128, np.uint8)), PROBE) if shown else (PROBE,))
 
 
 def _part(part: str | bytes) -> dict[str, Any]:

@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from thresher.operators.base import Batch
+from thresher.operators.models.chat import revision
 from thresher.operators.models.chat.messages import prompt_revision
+from thresher.operators.models.chat.revision import said_revision
 from thresher.operators.models.clarity import RGB, Clarity, Marks
 from thresher.pipelines.plan.fingerprint import operator_fingerprint
 from thresher.pipelines.runview import open_run
@@ -144,7 +146,15 @@ def test_the_prompt_counts_for_the_fingerprint(monkeypatch, tmp_path):
     before = fingerprint()
     (tmp_path / "clarity.txt").write_text("Judge more kindly.")
     monkeypatch.setattr(messages, "PROMPTS", tmp_path)
-    assert fingerprint() != before and prompt_revision("clarity", Marks) == Clarity().revision()
+    assert fingerprint() != before
+    assert Clarity().revision() == f"{prompt_revision('clarity', Marks)} {said_revision()}"
+
+
+@pytest.mark.parametrize("name", ["AGAIN", "NOTHING", "PROBE"])
+def test_what_the_chat_layer_says_is_part_of_the_revision(monkeypatch, name):
+    before = Clarity().revision()
+    monkeypatch.setattr(revision, name, "Once more: {}")
+    assert Clarity().revision() != before
 
 
 def test_columns_and_metrics_say_what_was_asked(cli, server, judged):

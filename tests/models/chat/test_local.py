@@ -93,7 +93,7 @@ def test_a_recipe_asks_a_model_in_this_process(cli, vlm, recipe, pictures, kind)
     file = next((cli.cwd / "r/columns/images").glob("clarity@*/part-*.parquet"))
     metadata = pq.read_schema(file).field("clarity").metadata
     assert metadata[b"backend"] == b"transformers"
-    assert re.fullmatch(rb"clarity-[0-9a-f]{8} [0-9a-f]{16}", metadata[b"revision"])
+    assert re.fullmatch(rb"clarity-[0-9a-f]{8} chat-[0-9a-f]{8} [0-9a-f]{16}", metadata[b"revision"])
     lines = map(json.loads, (cli.cwd / "r/metrics.jsonl").read_text().splitlines())
     (used,) = [line for line in lines if line["event"] == "model"]
     assert used["requests"] == 7 and used["prompt_tokens"] > 70 and used["completion_tokens"] > 70
