@@ -35,7 +35,8 @@ from thresher.operators.captions.record import (
 from thresher.operators.captions.taxonomy import LANGS, Field
 from thresher.operators.captions.verify.check import CaptionCheck, CheckParams
 from thresher.operators.captions.verify.claims import PROMPTS
-from thresher.operators.captions.verify.gate import Gated, planted
+from thresher.operators.captions.verify.gate import Gated
+from thresher.operators.captions.verify.planted import planted
 from thresher.operators.models.chat.chat import Choice
 from thresher.operators.models.ocr import NATIVE, Ocr
 from thresher.pipelines.demo.photos import tiles
@@ -48,7 +49,7 @@ WORDS = ("zero", "one", "two", "three", "four", "five")
 SIGNS = ("OPEN 24 HOURS", "HOTEL BELLEVUE", "PLATFORM 7", "FRESH BREAD", "EXIT ONLY")
 WRONG_SIGNS = ("OPEN 42 HOURS", "HOTEL BELGRADE", "PLATFORM 9", "FRESH FISH", "ENTRY ONLY")
 RADIUS = 22
-DRAWN = {(one.picture, one.statement): one.true for one in planted()}
+DRAWN = {(one.picture, one.statement): one.true for one in planted(("en",))}
 KINDS = ("count", "colour", "text", "palette", "name")
 
 

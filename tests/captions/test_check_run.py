@@ -12,7 +12,7 @@ from PIL import Image
 
 from thresher.operators.captions.record import CaptionRecord, Claim, Text, Value, joined
 from thresher.operators.captions.verify.check import CaptionCheck, CheckParams
-from thresher.operators.captions.verify.gate import planted
+from thresher.operators.captions.verify.planted import planted
 from thresher.pipelines.plan.fingerprint import operator_fingerprint
 
 CAPTIONS = """
@@ -107,7 +107,7 @@ def used(tmp_path: Path) -> dict[str, Any]:
 
 def honest(words: str) -> str:
     """Right about the drawn pictures; nothing is red, and nothing of `lost` is there."""
-    true = [one.true for one in planted() if f"\n{one.statement}\n" in words]
+    true = [one.true for one in planted(("en",)) if f"\n{one.statement}\n" in words]
     if true:
         return "unsure" if len(set(true)) > 1 else "yes" if true[0] else "no"
     return "no" if "red" in words or "lost" in words else "yes"
@@ -135,9 +135,15 @@ def test_later_steps_and_the_export_see_verified_captions(checked, ledger_of, tm
 
 
 @pytest.mark.acceptance("I21")
-def test_who_always_says_yes_changes_nothing_and_is_reported(checked, tmp_path: Path) -> None:
-    rows, _ = checked(lambda _: "Yes.")
-    assert used(tmp_path)["gate_false_yes"] == 20
+@pytest.mark.parametrize(
+    ("says", "false_yes", "true_yes"), [("Yes.", 20, 10), ("Unsure.", 0, 0), ("Nice picture!", 0, 0)]
+)
+def test_who_is_blind_changes_nothing_and_is_reported(
+    checked, tmp_path: Path, says: str, false_yes: int, true_yes: int
+) -> None:
+    rows, _ = checked(lambda _: says)
+    told = used(tmp_path)
+    assert (told["gate_false_yes"], told["gate_true_yes"]) == (false_yes, true_yes)
     for name in ("boats", "lost"):
         record = CaptionRecord.loads(rows[name]["caption"])
         assert {(c.verdict, c.verifier) for c in record.claims} == {("unsure", "distrusted:judge")}

@@ -21,7 +21,8 @@ from thresher.operators.captions.verify.abstention import risk_coverage
 from thresher.operators.captions.verify.calibration import calibration_of, isotonic, platt
 from thresher.operators.captions.verify.claims import PROMPTS, answered, question, sure
 from thresher.operators.captions.verify.decoys import decoys
-from thresher.operators.captions.verify.gate import Gate, Gated, planted
+from thresher.operators.captions.verify.gate import Gate, Gated
+from thresher.operators.captions.verify.planted import planted
 from thresher.operators.captions.verify.verifier import Item, Verifier, measured
 from thresher.operators.captions.write import Writer
 from thresher.operators.models.chat.chat import Choice
@@ -202,8 +203,8 @@ def test_a_claim_without_an_answer_is_unsure_and_a_busy_server_fails_the_record(
 def test_a_model_that_always_says_yes_is_told_by_its_decoys_and_not_believed() -> None:
     model = Gated(Model(lambda *_: yes(1.0)), TEXTS, "parrot")
     assert model.spent["gate_asked"] == 0
-    assert model.gate() == Gate(asked=20, false_yes=20, asked_true=10, false_no=0)
-    assert not Gate(20, 20, 10, 0).trusted and model.each_spent == []  # what records took, not the gate
+    assert model.gate() == Gate(asked=20, false_yes=20, asked_true=10, false_no=0, true_yes=10)
+    assert not Gate(20, 20, 10, 0, 10).trusted and model.each_spent == []  # what records took, not the gate
     assert model.spent["gate_false_yes"] == 20
     many = [a_claim(f"c{i}", "relation", f"Thing {i} is left.", f"东西{i}在左边。") for i in range(40)]
     parrot = Model(lambda *_: yes(1.0))
@@ -219,14 +220,25 @@ def test_a_model_that_always_says_yes_is_told_by_its_decoys_and_not_believed() -
 
 
 def test_the_gate_lets_through_who_sees_and_stops_who_denies() -> None:
-    pictures = {(one.picture, one.statement): one.true for one in planted()}
+    pictures = {(one.picture, one.statement): one.true for one in planted(("en",))}
     assert len(pictures) == 30 and sum(pictures.values()) == 10 and len({p for p, _ in pictures}) == 5
-    assert gate_of(lambda *asked: yes(0.95 if pictures[asked] else 0.05)) == (20, 0, 10, 0)
-    assert gate_of(lambda *_: {"unsure": 1.0}) == (20, 0, 10, 0)  # timid, but it says nothing wrong
-    assert gate_of(lambda *_: yes(0.0)) == (20, 0, 10, 10)
-    assert Gate(20, 2, 10, 1).trusted and not Gate(20, 3, 10, 0).trusted and not Gate(20, 0, 10, 2).trusted
+    assert gate_of(lambda *asked: yes(0.95 if pictures[asked] else 0.05)) == (20, 0, 10, 0, 10)
+    assert gate_of(lambda *_: yes(0.0)) == (20, 0, 10, 10, 0)
+    assert Gate(20, 2, 10, 1, 9).trusted and Gate(20, 0, 10, 0, 7).trusted
+    assert not Gate(20, 3, 10, 0, 10).trusted and not Gate(20, 0, 10, 2, 8).trusted
     busy = Gated(Model(lambda *_: Failure(Reason.ENDPOINT_TIMEOUT, "no answer")), TEXTS, "m").gate()
     assert isinstance(busy, ThresherError) and "Run again" in str(busy)
+
+
+@pytest.mark.parametrize("said", [{"unsure": 1.0}, Failure(Reason.UNPARSED, "what?")])
+def test_who_never_commits_is_distrusted_and_empties_no_caption(said: Any) -> None:
+    gate = gate_of(lambda *_: said)
+    assert gate == (20, 0, 10, 0, 0) and not gate.trusted and not Gate(20, 0, 10, 0, 6).trusted
+    many = a_record(*(a_claim(f"c{i}", "relation", f"{i} is left.", f"{i}在左边。") for i in range(40)))
+    found = verify(Model(lambda *_: said), many, trusted=gate.trusted)
+    assert isinstance(found, CaptionRecord)  # though not even the decoys were answered
+    assert [text.text for text in found.texts] == [text.text for text in many.texts]
+    assert {claim.verifier for claim in found.claims} == {"distrusted:judge"}
 
 
 def gate_of(answer: Answer) -> Gate | ThresherError:

@@ -61,10 +61,11 @@ class CaptionCheck(ChatMeasure):
     (0.9 for names, counts and text, 0.75 for attributes, 0.5 for mood). Refuted and unsure claims leave the
     texts; a text that then fails its checks is written anew once.
 
-    Before its first record the model is asked about drawn pictures whose content is known; if it calls more
-    than a tenth of the false statements true, or of the true ones false, none of its verdicts is used, and
-    claims say `distrusted:MODEL`. For every ten claims it is asked one decoy, false of the picture. Take a
-    model of another family than the captioner's.
+    Before its first record the model is asked about drawn pictures whose content is known, in the languages
+    of the captions. If it calls more than a tenth of the false statements true, or of the true ones false, or
+    fewer than seven tenths of these true, none of its verdicts is used, and claims say `distrusted:MODEL`.
+    For every ten claims it is asked one decoy, false of the picture. Take a model of another family than the
+    captioner's.
     """
 
     params_model = CheckParams
