@@ -49,7 +49,7 @@ WORDS = ("zero", "one", "two", "three", "four", "five")
 SIGNS = ("OPEN 24 HOURS", "HOTEL BELLEVUE", "PLATFORM 7", "FRESH BREAD", "EXIT ONLY")
 WRONG_SIGNS = ("OPEN 42 HOURS", "HOTEL BELGRADE", "PLATFORM 9", "FRESH FISH", "ENTRY ONLY")
 RADIUS = 22
-DRAWN = {(one.picture, one.statement): one.true for one in planted(("en",))}
+DRAWN = {(one.picture, one.statement): one.true for one in planted(("en", "zh"))}
 KINDS = ("count", "colour", "text", "palette", "name")
 
 
@@ -210,7 +210,9 @@ def verified(records: list[CaptionRecord], pictures: list[np.ndarray]) -> list[C
     check = CaptionCheck(params)
     columns = pa.table({"caption": [record.dumps() for record in records]})
     batch = Batch([_record(i) for i in range(len(records))], {NATIVE: pictures}, columns)
-    values = check.forward(Gated(Looking(), prompt_texts(PROMPTS.values(), {}), "m"), check.prepare(batch))
+    values = check.forward(
+        Gated(Looking(), prompt_texts(PROMPTS.values(), {}), "m", ("en", "zh")), check.prepare(batch)
+    )
     assert set(values) == {column.name for column in check.writes()}
     found = [CaptionRecord.loads(text) for text in values["caption"]]
     assert sum(values["caption.checks.decoys"]) > 0 == sum(values["caption.checks.decoy_yes"])

@@ -107,7 +107,7 @@ def used(tmp_path: Path) -> dict[str, Any]:
 
 def honest(words: str) -> str:
     """Right about the drawn pictures; nothing is red, and nothing of `lost` is there."""
-    true = [one.true for one in planted(("en",)) if f"\n{one.statement}\n" in words]
+    true = [one.true for one in planted(("en", "zh")) if f"\n{one.statement}\n" in words]
     if true:
         return "unsure" if len(set(true)) > 1 else "yes" if true[0] else "no"
     return "no" if "red" in words or "lost" in words else "yes"

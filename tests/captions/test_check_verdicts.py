@@ -16,16 +16,17 @@ from hypothesis import strategies as st
 from thresher.operators.base import Failure
 from thresher.operators.captions.prompting import prompt_texts
 from thresher.operators.captions.record import CaptionRecord, Claim, Maker, Text, Value, joined
-from thresher.operators.captions.taxonomy import Field
+from thresher.operators.captions.taxonomy import Field, Lang
 from thresher.operators.captions.verify.abstention import risk_coverage
-from thresher.operators.captions.verify.calibration import calibration_of, isotonic, platt
-from thresher.operators.captions.verify.claims import PROMPTS, answered, question, sure
+from thresher.operators.captions.verify.calibration import Calibration, calibration_of, isotonic, platt
+from thresher.operators.captions.verify.claims import PROMPTS, WORDS, answered, question, sure
 from thresher.operators.captions.verify.decoys import decoys
 from thresher.operators.captions.verify.gate import Gate, Gated
 from thresher.operators.captions.verify.planted import planted
 from thresher.operators.captions.verify.verifier import Item, Verifier, measured
 from thresher.operators.captions.write import Writer
 from thresher.operators.models.chat.chat import Choice
+from thresher.operators.models.chat.messages import Message
 from thresher.schemas import FieldError, Reason, ThresherError
 
 TEXTS = prompt_texts([*PROMPTS.values(), "rewrite"], {})
@@ -201,7 +202,7 @@ def test_a_claim_without_an_answer_is_unsure_and_a_busy_server_fails_the_record(
 
 @pytest.mark.acceptance("I21")
 def test_a_model_that_always_says_yes_is_told_by_its_decoys_and_not_believed() -> None:
-    model = Gated(Model(lambda *_: yes(1.0)), TEXTS, "parrot")
+    model = gated(lambda *_: yes(1.0))
     assert model.spent["gate_asked"] == 0
     assert model.gate() == Gate(asked=20, false_yes=20, asked_true=10, false_no=0, true_yes=10)
     assert not Gate(20, 20, 10, 0, 10).trusted and model.each_spent == []  # what records took, not the gate
@@ -226,7 +227,7 @@ def test_the_gate_lets_through_who_sees_and_stops_who_denies() -> None:
     assert gate_of(lambda *_: yes(0.0)) == (20, 0, 10, 10, 0)
     assert Gate(20, 2, 10, 1, 9).trusted and Gate(20, 0, 10, 0, 7).trusted
     assert not Gate(20, 3, 10, 0, 10).trusted and not Gate(20, 0, 10, 2, 8).trusted
-    busy = Gated(Model(lambda *_: Failure(Reason.ENDPOINT_TIMEOUT, "no answer")), TEXTS, "m").gate()
+    busy = gate_of(lambda *_: Failure(Reason.ENDPOINT_TIMEOUT, "no answer"))
     assert isinstance(busy, ThresherError) and "Run again" in str(busy)
 
 
@@ -241,8 +242,48 @@ def test_who_never_commits_is_distrusted_and_empties_no_caption(said: Any) -> No
     assert {claim.verifier for claim in found.claims} == {"distrusted:judge"}
 
 
-def gate_of(answer: Answer) -> Gate | ThresherError:
-    return Gated(Model(answer), TEXTS, "m").gate()
+def gated(answer: Answer, languages: tuple[Lang, ...] = ("en",), fit: Calibration | None = None) -> Gated:
+    return Gated(Model(answer), TEXTS, "m", languages, fit)
+
+
+def gate_of(answer: Answer, *given: Any) -> Gate | ThresherError:
+    return gated(answer, *given).gate()
+
+
+def test_the_gate_hears_with_the_calibration_of_the_verdicts() -> None:
+    timid = lambda *_: yes(0.6)  # noqa: E731
+    assert gate_of(timid).false_yes == 0
+    sure_of_itself = Calibration("isotonic", 200, 0, 0, (), (0.0, 0.5, 0.6), (0.0, 0.5, 1.0), "r")
+    assert gate_of(timid, ("en",), sure_of_itself).false_yes == 20
+
+
+def test_each_language_of_the_captions_is_tested_with_its_prompt() -> None:
+    for languages, share in ((("en",), 0), (("en", "zh"), 0.5), (("zh",), 1)):
+        asked = planted(languages)
+        for true, number in ((True, 10), (False, 20)):
+            statements = [one for one in asked if one.true == true]
+            assert len({(one.picture, one.statement) for one in statements}) == number
+            assert sum(bool(re.search("[一-龥]", s.statement)) for s in statements) == share * number
+    right = {(one.picture, one.statement): one.true for one in planted(("en", "zh"))}
+
+    def deaf_to_chinese(picture: bytes, said: str) -> Mapping[str, float]:
+        chinese = re.search("[一-龥]", said)
+        return {"unsure": 1.0} if chinese else yes(0.95 if right[picture, said] else 0.05)
+
+    assert gate_of(deaf_to_chinese, ("en", "zh")) == (20, 0, 10, 0, 5)
+    model = Model(lambda *asked: yes(float(right[asked])))
+    assert Gated(model, TEXTS, "m", ("en", "zh")).gate() == (20, 0, 10, 0, 10)
+    assert sum("请看图片" in one for one in model.asked) == 15
+
+
+def test_what_each_record_took_is_known_of_the_last_thousand() -> None:
+    model = gated(lambda *_: yes(1.0))
+    model.gate()
+    assert model.each_spent == []
+    model.each(
+        range(1200), lambda chat, _: chat.choose([Message("user", (b"jpeg", question(TEXTS, BOATS)))], WORDS)
+    )
+    assert len(model.each_spent) == 1000
 
 
 def test_decoys_are_a_tenth_by_the_id_and_false_by_rule() -> None:
@@ -280,6 +321,8 @@ def test_calibration_makes_an_overconfident_verifier_honest(tmp_path: Path, labe
     assert [point.t for point in found.curve] == [0.5, 0.75, 0.9]
     judged = answered(BOATS, Choice("yes", yes(0.95), ""), "m", found)
     assert judged.verdict == "unsure" and judged.p == found(0.95) < 0.9
+    checked = verify(Model(lambda *_: yes(0.95)), a_record(*CLAIMS), calibration=found)
+    assert isinstance(checked, CaptionRecord) and {c.p for c in checked.claims} == {found(0.95)}
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=60))

@@ -154,7 +154,8 @@ class CaptionCheck(ChatMeasure):
         return "thresher" if self.params.captioner == "auto" else str(self.params.captioner)
 
     def load(self, device: str) -> Gated:
-        return Gated(super().load(device), self._prompts, self.params.title)
+        model = super().load(device)
+        return Gated(model, self._prompts, self.params.title, self._languages, self._calibration)
 
     def prepare(self, batch: Batch) -> Sequence[Item | Failure | None]:
         assert batch.columns is not None

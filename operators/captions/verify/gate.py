@@ -1,16 +1,17 @@
 """Can a verifier be trusted? It is asked once, before its first record, about drawn pictures."""
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from thresher.operators.base import Failure
-from thresher.operators.captions.taxonomy import Verdict
+from thresher.operators.captions.taxonomy import Lang, Verdict
+from thresher.operators.captions.verify.calibration import Calibration
 from thresher.operators.captions.verify.claims import WORDS, answered, question
 from thresher.operators.captions.verify.decoys import MOST_YES
 from thresher.operators.captions.verify.planted import Planted, planted
-from thresher.operators.models.chat.chat import Chat, ChatModel, Choice, R, T
+from thresher.operators.models.chat.chat import REMEMBERED, Chat, ChatModel, Choice, R, T
 from thresher.operators.models.chat.messages import Message
 from thresher.schemas.errors import ThresherError
 from thresher.schemas.reasons import TRANSIENT
@@ -43,16 +44,32 @@ class Gate(NamedTuple):
 class Gated:
     """A chat model that is put to the test before its first record; for several threads."""
 
-    def __init__(self, model: ChatModel, prompts: Mapping[str, str], verifier: str) -> None:
+    def __init__(
+        self,
+        model: ChatModel,
+        prompts: Mapping[str, str],
+        verifier: str,
+        languages: tuple[Lang, ...],
+        calibration: Calibration | None = None,
+    ) -> None:
+        """`languages`: of the captions. With the calibration that its verdicts will have."""
         self._model, self._prompts, self._verifier = model, prompts, verifier
+        self._languages, self._calibration = languages, calibration
         self._gate: Gate | None = None
+        self._each_spent: deque[Mapping[str, float]] = deque(maxlen=REMEMBERED)
         self._lock = threading.Lock()
 
     def each(
         self, items: Sequence[T], work: Callable[[Chat, T], Awaitable[R | Failure]]
     ) -> list[R | Failure | ThresherError]:
         """As the model does."""
-        return self._model.each(items, work)
+
+        async def counted(chat: Chat, item: T) -> R | Failure:
+            found = await work(chat, item)
+            self._each_spent.append(chat.spent)
+            return found
+
+        return self._model.each(items, counted)
 
     @property
     def spent(self) -> Mapping[str, float]:
@@ -63,7 +80,7 @@ class Gated:
     @property
     def each_spent(self) -> Sequence[Mapping[str, float]]:
         """What each record took, without the questions of the gate."""
-        return self._model.each_spent[len(planted(("en",))) if self._gate else 0 :]
+        return list(self._each_spent)
 
     def gate(self) -> Gate | ThresherError:
         """How the model did; asked once. An error where it gives no answer now: whom to trust must not hang
@@ -75,7 +92,7 @@ class Gated:
         return found
 
     def _ask(self) -> Gate | ThresherError:
-        asked = planted(("en",))
+        asked = planted(self._languages)
         said: Counter[tuple[bool, Verdict]] = Counter()
         for one, found in zip(asked, self._model.each(asked, self._choose), strict=True):
             if isinstance(found, ThresherError):
@@ -84,7 +101,8 @@ class Gated:
                 what = f"the model did not answer what it is tested with: {found.message}"
                 return ThresherError(what, self._verifier, "Run again when it does")
             choice = None if isinstance(found, Failure) else found
-            said[one.true, answered(one.claim, choice, self._verifier).verdict] += 1
+            verdict = answered(one.claim, choice, self._verifier, self._calibration).verdict
+            said[one.true, verdict] += 1
         true = sum(one.true for one in asked)
         false_yes, false_no, true_yes = (
             said[False, "supported"],
