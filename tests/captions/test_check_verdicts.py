@@ -19,6 +19,7 @@ from thresher.operators.captions.record import CaptionRecord, Claim, Maker, Text
 from thresher.operators.captions.taxonomy import Field, Lang
 from thresher.operators.captions.verify.abstention import risk_coverage
 from thresher.operators.captions.verify.calibration import Calibration, calibration_of, isotonic, platt
+from thresher.operators.captions.verify.check import CaptionCheck, CheckParams
 from thresher.operators.captions.verify.claims import PROMPTS, WORDS, answered, question, sure
 from thresher.operators.captions.verify.decoys import decoys
 from thresher.operators.captions.verify.gate import Gate, Gated
@@ -284,6 +285,13 @@ def test_what_each_record_took_is_known_of_the_last_thousand() -> None:
         range(1200), lambda chat, _: chat.choose([Message("user", (b"jpeg", question(TEXTS, BOATS)))], WORDS)
     )
     assert len(model.each_spent) == 1000
+
+
+def test_a_model_that_checks_itself_is_told_in_the_columns() -> None:
+    for captioner, told in (("judge", True), ("another", False)):
+        params = CheckParams(model="judge", captioner=captioner, languages=("en",), levels=("short",))
+        claims = [c for c in CaptionCheck(params).writes() if c.name == "caption.checks.claims"]
+        assert ["own model" in column.meaning for column in claims] == [told]
 
 
 def test_decoys_are_a_tenth_by_the_id_and_false_by_rule() -> None:

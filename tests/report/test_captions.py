@@ -169,6 +169,14 @@ def test_a_verifier_that_says_yes_to_everything_is_shown():
     assert table.rows[1][:2] == ["claims not judged by parrot", "1"] and "parrot failed" in table.warning
 
 
+def test_a_captioner_that_verified_itself_is_told():
+    for verifier, warned in (("m", True), ("judge", False)):
+        claim = Claim(id="c", field="count", text={"en": "x"}, provenance=("vlm:m",), verifier=verifier)
+        held = CaptionRecord(languages=("en",), claims=(claim,))
+        told = [one.warning for one in tables([Captioned("photos", "b", held)]) if "trusted" in one.title]
+        assert told == (["m judged its own claims: it shares its blind spots."] if warned else [])
+
+
 def test_the_sample_is_of_the_records_and_not_of_their_parts(run):
     view = open_run(run)
     assert caption_columns(view, "images") == ["caption", "other"]

@@ -84,6 +84,8 @@ class CaptionCheck(ChatMeasure):
 
     def _checks(self) -> list[Column]:
         told = self._calibration.told() if self._calibration else "uncalibrated"
+        if self.params.title == self._captioner:
+            told += "; by the captioner's own model, which shares its blind spots"
         number = pa.int32()
         return [
             _share("claims", f"supported claims of those supported or refuted; {told}"),

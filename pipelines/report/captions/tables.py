@@ -116,9 +116,15 @@ def _decoys(found: Sequence[Captioned]) -> Table:
     if decoys["asked"]:
         rows.append(["decoys", number(decoys["asked"]), number(decoys["yes"]), _share(decoys["rate"])])
     rows += [[f"claims not judged by {cut(name)}", number(n), "–", "–"] for name, n in distrusted.items()]
+    claims = [claim for c in found for claim in c.record.claims]
+    own = Counter(claim.verifier for claim in claims if f"vlm:{claim.verifier}" in claim.provenance)
+    rows += [
+        [f"claims judged by {cut(name)}, which made them", number(n), "–", "–"] for name, n in _ordered(own)
+    ]
     names = ("what", "number", "called true", "share")
     lead = "Decoys are claims that are false of the picture; a verifier that calls them true sees little."
     warnings = [f"{cut(name)} failed its test: none of its verdicts is used." for name in distrusted]
+    warnings += [f"{cut(name)} judged its own claims: it shares its blind spots." for name in own]
     if decoys["trusted"] is False and not distrusted:
         warnings.append(
             f"More than {number(100 * MOST_YES)} % of the decoys were called true: do not use the verdicts."
