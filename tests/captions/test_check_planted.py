@@ -2,9 +2,9 @@
 
 Each picture is a crop of a photograph with discs and a sign put on it. What the verifier here knows: it
 decodes the JPEG that it is sent, counts discs by colour in the pixels, and answers from that alone; it cannot
-read and knows no names, and says unsure there; only the drawn pictures of the gate it knows by heart. So the
-figures are of the machinery around a model (what is asked, what facts decide, what leaves the texts), not of
-a model.
+read; the place in each photograph and the drawn pictures of the gate it knows by heart; of all else it is
+unsure. So the figures are of the machinery around a model (what is asked, what facts decide, what leaves the
+texts), not of a model. They stand in docs/captions.md.
 """
 
 import io
@@ -12,6 +12,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from thresher.operators.captions.record import (
     Claim,
     Entity,
     Facts,
+    Meta,
     Text,
     Value,
     joined,
@@ -38,6 +40,7 @@ from thresher.operators.captions.verify.claims import PROMPTS
 from thresher.operators.captions.verify.gate import Gated
 from thresher.operators.captions.verify.planted import planted
 from thresher.operators.models.chat.chat import Choice
+from thresher.operators.models.chat.messages import jpeg
 from thresher.operators.models.ocr import NATIVE, Ocr
 from thresher.pipelines.demo.photos import tiles
 from thresher.schemas import Reason
@@ -50,6 +53,16 @@ SIGNS = ("OPEN 24 HOURS", "HOTEL BELLEVUE", "PLATFORM 7", "FRESH BREAD", "EXIT O
 WRONG_SIGNS = ("OPEN 42 HOURS", "HOTEL BELGRADE", "PLATFORM 9", "FRESH FISH", "ENTRY ONLY")
 RADIUS = 22
 DRAWN = {(one.picture, one.statement): one.true for one in planted(("en", "zh"))}
+PLACES = (
+    ("Leifeng Pagoda", "雷峰塔"),
+    ("Mirabell Palace", "米拉贝尔宫"),
+    ("Charles Bridge", "查理大桥"),
+    ("Rialto Bridge", "里亚托桥"),
+    ("Canton Tower", "广州塔"),
+)
+# Palette and text with a true value join when `agreement` leaves such claims to the verifier.
+VALUED = ("count", "colour")
+"""Kinds whose planted errors have, every other time, the true value beside the wrong words."""
 KINDS = ("count", "colour", "text", "palette", "name")
 
 
@@ -76,7 +89,7 @@ def scenes() -> Iterator[Scene]:
         yield Scene(i, np.asarray(picture), colour, count, i % 5)
 
 
-def caption(scene: Scene, facts: Facts, variant: int, wrong: str = "") -> CaptionRecord:
+def caption(scene: Scene, facts: Facts, variant: int, wrong: str = "", truth: bool = False) -> CaptionRecord:
     """A true caption, or one with one thing wrong in it, in both languages; a claim's id says its kind."""
     count = scene.count % 5 + 1 if wrong == "count" else scene.count
     colour = [c for c in COLOURS if c != scene.colour][variant % 2] if wrong == "colour" else scene.colour
@@ -106,22 +119,31 @@ def caption(scene: Scene, facts: Facts, variant: int, wrong: str = "") -> Captio
             Value(colour=main, label="picture"),
         ),
     }
-    if wrong == "name":
-        tower = Entity(id="e1", name={"en": "Leifeng Pagoda", "zh": "雷峰塔"}, type="landmark")
-        facts = facts.model_copy(update={"entities": (tower,)})
-        said["name"] = ("entity", "Behind them is Leifeng Pagoda.", "后面是雷峰塔。", Value(entity="e1"))
+    place = (PLACES + PLACES)[scene.number % 5 + (wrong == "name")]
+    alt = Meta(id="m1", kind="alt_text", text="{} ({})".format(*PLACES[scene.number % 5]))
+    evidence = () if wrong == "name" else ("m1",)
+    tower = Entity(id="e1", name={"en": place[0], "zh": place[1]}, type="landmark", evidence=evidence)
+    facts = facts.model_copy(update={"entities": (tower,), "meta": (alt,)})
+    said["name"] = ("entity", f"Behind them is {place[0]}.", f"后面是{place[1]}。", Value(entity="e1"))
+    if truth:  # the value as the facts have it, the words wrong
+        field, en, zh, _ = said[wrong]
+        said[wrong] = (field, en, zh, caption(scene, facts, variant).claim(wrong).value)
     claims = tuple(
         Claim(id=kind, field=field, text={"en": en, "zh": zh}, value=value, provenance=("vlm:m",))
         for kind, (field, en, zh, value) in said.items()
     )
     texts = tuple(
-        Text(id=g, lang=g, level="prompt", **joined([(c.text[g], (c.id,)) for c in claims], g)) for g in LANGS
+        Text(id=g, lang=g, level="short", **joined([(c.text[g], (c.id,)) for c in claims], g)) for g in LANGS
     )
     return CaptionRecord(languages=LANGS, facts=facts, texts=texts, claims=claims)
 
 
 class Looking:
-    """The verifier: sees the JPEG and the statement, nothing else."""
+    """The verifier: sees the JPEG and the statement, nothing else. `places`: JPEG -> the place
+    that it knows."""
+
+    def __init__(self, places: Mapping[bytes, str]) -> None:
+        self.places = places
 
     spent: Mapping[str, float] = {}
     each_spent: tuple[Mapping[str, float], ...] = ()
@@ -136,6 +158,8 @@ class Looking:
             true = number == sum(seen.values())
         elif found := re.fullmatch(r"The discs are (\w+)\.", claim):
             true = set(seen) == {found[1]}
+        elif found := re.fullmatch(r"Behind them is (.*)\.", claim):
+            true = True if self.places.get(picture) == found[1] else None
         true = DRAWN.get((picture, claim), true)
         p = {"yes": 0.03, "no": 0.03, "unsure": 0.03}
         answer = {True: "yes", False: "no", None: "unsure"}[true]
@@ -175,7 +199,9 @@ def test_planted_errors_are_caught_and_clean_claims_stay() -> None:
     for scene, facts in measured(list(scenes())):
         for variant in range(5):
             for kind in ("", KINDS[(scene.number + variant) % 5]):
-                records.append(caption(scene, facts, variant, kind))
+                records.append(
+                    caption(scene, facts, variant, kind, truth=kind in VALUED and variant % 2 == 1)
+                )
                 pictures.append(scene.rgb)
                 wrong.append(kind)
     assert Counter(wrong) == {"": 100, **dict.fromkeys(KINDS, 20)}
@@ -185,12 +211,14 @@ def test_planted_errors_are_caught_and_clean_claims_stay() -> None:
         for claim in before.claims:
             held = [claim.id in text.claims or claim.text[text.lang] in text.text for text in after.passed()]
             (caught if claim.id == kind else alarms)[claim.id].append(not any(held))
-        assert after.text("en", "prompt") in after.passed(), (kind, after)
-    print("\nkind    planted  caught   clean  false alarms")
+        assert after.text("en", "short") in after.passed(), (kind, after)
+    told = (Path(__file__).parents[2] / "docs/captions.md").read_text()
     for kind in KINDS:
-        false = float(np.mean(alarms[kind] or [0]))
-        print(f"{kind:<8}{len(caught[kind]):7}{np.mean(caught[kind]):8.2f}{len(alarms[kind]):8}{false:13.3f}")
-        assert np.mean(caught[kind]) >= 0.95 and false <= 0.1  # OCR is unsure of one sign in twenty
+        false = float(np.mean(alarms[kind]))
+        caught_rate, planted_ones, clean = np.mean(caught[kind]), len(caught[kind]), len(alarms[kind])
+        row = f"| {kind} | {planted_ones} | {caught_rate:.2f} | {clean} | {false:.2f} |"
+        print(row)
+        assert row in told and caught_rate >= 0.95 and false <= 0.1  # OCR is unsure of one sign in twenty
     for after in found:
         for text in after.passed():
             assert all(after.claim(c).verdict != "refuted" and after.claim(c).provenance for c in text.claims)
@@ -206,18 +234,19 @@ def measured(made: list[Scene]) -> Iterator[tuple[Scene, Facts]]:
 
 
 def verified(records: list[CaptionRecord], pictures: list[np.ndarray]) -> list[CaptionRecord]:
-    params = CheckParams(model="looking", languages=("en", "zh"), levels=("prompt",))
+    params = CheckParams(model="looking", languages=("en", "zh"), levels=("short",))
     check = CaptionCheck(params)
+    places = {jpeg(rgb): PLACES[i // 10 % 5][0] for i, rgb in enumerate(pictures)}
     columns = pa.table({"caption": [record.dumps() for record in records]})
     batch = Batch([_record(i) for i in range(len(records))], {NATIVE: pictures}, columns)
     values = check.forward(
-        Gated(Looking(), prompt_texts(PROMPTS.values(), {}), "m", ("en", "zh")), check.prepare(batch)
+        Gated(Looking(places), prompt_texts(PROMPTS.values(), {}), "m", ("en", "zh")), check.prepare(batch)
     )
     assert set(values) == {column.name for column in check.writes()}
     found = [CaptionRecord.loads(text) for text in values["caption"]]
     assert sum(values["caption.checks.decoys"]) > 0 == sum(values["caption.checks.decoy_yes"])
-    for record, text in zip(found, values["caption.en.prompt"], strict=True):
-        held = record.text("en", "prompt")
+    for record, text in zip(found, values["caption.en.short"], strict=True):
+        held = record.text("en", "short")
         assert (text is None) == (held is None or held.status != "pass")
     return found
 
