@@ -5,7 +5,7 @@ import regex
 from thresher.operators.captions.checks.sentences import holding
 from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.record import Facts, Text
-from thresher.operators.captions.words import split, unquoted, words
+from thresher.operators.captions.words import split, unquoted
 
 OPINIONS = 0.1
 """Share of the sentences of long and dense texts (images.md 6.3)."""
@@ -57,11 +57,6 @@ def boilerplate(text: Text) -> Finding:
     match = _BOILERPLATE.match(text.text)
     told = f"it begins with {match[0]!r}; begin with what is seen" if match else ""
     return Finding("boilerplate", not match, float(bool(match)), told, hard=False)
-
-
-def opening(text: Text) -> str:
-    """Its first five words, casefolded, of which a pool should not have the same too often."""
-    return " ".join(words(text.text)[:5]).casefold()
 
 
 def watermark(text: Text, facts: Facts) -> Finding:
