@@ -14,7 +14,6 @@ from thresher.pipelines.cli.text import counted
 from thresher.pipelines.evaluate.measures import (
     PRECISION,
     Ratios,
-    claims_of,
     meaning,
     merged,
     ordered,
@@ -121,7 +120,7 @@ def _notes(
         if not any(one and one.texts for one in held):
             yield f"{source.name}: no record has a text there."
         if not any(PRECISION in row for row in found):
-            claims = any(one and claims_of(one) for one in held)
+            claims = any(one and one.made for one in held)
             what = "no verdict on its claims" if claims else "no claims"
             yield f"{source.name}: {what}. To have them verified, run the step `caption.check` first."
         if ratings and not any("rating" in row for row in found):

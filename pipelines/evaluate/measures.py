@@ -29,9 +29,15 @@ PRECISION = "claims supported"
 AMOUNTS = ("claims", "similarity", "rating", "words")
 """Measures that are no shares."""
 MEANINGS: dict[str, tuple[str, Better]] = {
-    PRECISION: ("of the claims with a verdict, the share that the verifier bears out", "higher"),
-    "claims decided": ("of all claims, the share with a verdict: supported or refuted", "higher"),
-    "claims": ("claims of a record", ""),
+    PRECISION: (
+        "of the claims that the captioner made and that are supported or refuted, those supported",
+        "higher",
+    ),
+    "claims decided": (
+        "of all claims that the captioner made, the share that is supported or refuted",
+        "higher",
+    ),
+    "claims": ("claims that a record's texts make, after checks took some out", ""),
     "similarity": ("cosine of text and picture, by `clip_score`", "higher"),
     "rating": ("what people gave; good is 1, bad 0", "higher"),
     "claims not wrong": ("of the claims that people looked at, the share that none marked wrong", "higher"),
@@ -58,7 +64,7 @@ def ratios(scored: Sequence[Scored | None], advance: Callable[[int], None]) -> l
 
 
 def claims_of(scored: Scored) -> list[Claim]:
-    """The claims that its texts make, each once, without those that a check took out."""
+    """The claims that its texts still make, each once, without those that a check took out."""
     known, gone = by_id(scored.record), {*scored.record.abstained}
     names = dict.fromkeys(name for text in scored.texts for name in text.claims)
     return [known[name] for name in names if name in known and name not in gone]
@@ -75,16 +81,17 @@ def _checks(one: Scored) -> Iterator[tuple[str, Ratio]]:
 
 
 def _claims(one: Scored) -> Iterator[tuple[str, Ratio]]:
-    claims = claims_of(one)
-    if not claims:
+    """Verdicts are of all claims as they were made: what `caption.check` refuted is in no text any more, and
+    a captioner that was often wrong would seem never to be."""
+    if not one.made:
         return
-    verdicts = Counter(looked(claim) for claim in claims if claim.verifier)
+    verdicts = Counter(looked(claim) for claim in one.made if claim.verifier)
     decided = verdicts["supported"] + verdicts["refuted"]
     if verdicts:
-        yield "claims decided", Ratio(decided, len(claims))
+        yield "claims decided", Ratio(decided, len(one.made))
     if decided:
         yield PRECISION, Ratio(verdicts["supported"], decided)
-    yield "claims", Ratio(len(claims), 1)
+    yield "claims", Ratio(len(claims_of(one)), 1)
 
 
 def _similarity(one: Scored) -> Iterator[tuple[str, Ratio]]:

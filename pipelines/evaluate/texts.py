@@ -1,11 +1,11 @@
 """What of each record is scored: the texts of one column, with the claims and facts they are judged by."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from thresher.operators.captions.record import CaptionRecord, Facts, Text
+from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Text
 from thresher.operators.captions.taxonomy import LANGS, WRITTEN, Lang, Level
 from thresher.operators.captions.words import count
 from thresher.pipelines.captions.columns import caption_columns, record_of
@@ -24,6 +24,8 @@ class Scored(NamedTuple):
     texts: list[Text]
     similar: dict[str, float]
     """Text id -> cosine of text and picture."""
+    made: Sequence[Claim] = ()
+    """All claims of the captioner, also those that no text makes any more."""
 
 
 class Source(NamedTuple):
@@ -57,7 +59,8 @@ class Source(NamedTuple):
     def _of(self, record: CaptionRecord, row: Mapping[str, Any]) -> Scored:
         texts = [t for t in record.texts if t.text and self._asked(t)]
         similar = {t.id: row[c] for t in texts if row.get(c := self.similarity(t)) is not None}
-        return Scored(record, texts, similar)
+        people = bool(self.on) and all(level == "raw" for _, level in self.on)
+        return Scored(record, texts, similar, () if people else record.claims)
 
     def _asked(self, text: Text) -> bool:
         return (text.lang, text.level) in self.on if self.on else text.level != "raw"

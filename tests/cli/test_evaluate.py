@@ -1,13 +1,18 @@
 """`thresher evaluate captions`: figures that are known beforehand, intervals, and what it says of them."""
 
 import json
+import shutil
+import threading
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.captions.conftest import ScriptedServer
 from tests.captions.run_of_captions import make_run
+from tests.captions.test_caption import seen, written
+from tests.captions.test_check_run import honest
 from tests.conftest import Cli
 from thresher.pipelines.evaluate.measures import Ratio
 from thresher.pipelines.evaluate.paired import outcome
@@ -45,6 +50,7 @@ def test_two_columns_side_by_side(evaluate, tmp_path):
     assert supported["higher"] == 0 and (supported["won"], supported["lost"]) == (0, 1)
     assert supported["values"][0]["low"] == pytest.approx(0.862, abs=1e-3), "24 of 24 is not certain"
     assert found["passes repetition"]["values"][0]["value"] == pytest.approx(2 / 3), "the long text is looped"
+    assert [v["value"] for v in found["claims decided"]["values"]] == [0.5, 0.5]
     assert found["claims decided"]["higher"] is None and found["claims decided"]["tied"] == 1
 
 
@@ -58,6 +64,55 @@ def test_one_text_against_the_raw_one(evaluate):
     assert "caption has more words (by" in told and "text is better in own word pairs" in told
     found = by_measure(evaluate("--columns", "caption", "--on", "en.short", "--json"))
     assert found["passes repetition"]["values"][0]["value"] == 1 and "difference" not in found["words"]
+
+
+SAID = (
+    "On the grey water lie three small wooden boats.",
+    "A tall old tower stands behind the quiet lake.",
+    "Two tall people walk along a narrow path there.",
+)
+
+
+def script(body):
+    """The captioner `b` calls one or two of three things red; the verifier sees nothing red."""
+    words = "\n".join(p["text"] for m in body["messages"] for p in m["content"] if p["type"] == "text")
+    if body["model"] == "judge":
+        return {"captions": []} if "response_format" in body else honest(words)
+    if body["response_format"]["json_schema"]["name"] == "Seen":
+        lies = 0 if body["model"] == "a" else 1 + json.dumps(body).count("A") % 2
+        false = [text.replace("grey", "red").replace("old", "red") for text in SAID[:lies]]
+        return seen([("scene.noun", text, text, {}) for text in [*false, *SAID[lies:]]])
+    claims = dict(line.split(" (scene.noun): ") for line in words.splitlines() if " (scene.noun): " in line)
+    return written("en", {"short": [(text, [name]) for name, text in claims.items()]})
+
+
+def test_who_lies_is_told_though_the_check_took_the_lies_out(cli, photo_tiles):
+    server = ScriptedServer(script)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    (cli.cwd / "photos").mkdir()
+    for path in photo_tiles[:12]:
+        shutil.copy2(path, cli.cwd / "photos")
+    at, steps = {"endpoint": server.url}, []
+    for name in "ab":
+        of = {"backend": "endpoint", "context": [], "languages": ["en"], "levels": ["short"]}
+        steps.append({"caption": at | of | {"name": name, "model": name, "as": f"caption_{name}"}})
+        steps.append({"caption.check": at | {"of": name, "model": "judge", "as": f"check_{name}"}})
+    table = {"ingest": {"folder": "./photos"}, "steps": steps}
+    (cli.cwd / "r.yaml").write_text(json.dumps({"thresher": 1, "name": "two", "tables": {"images": table}}))
+    try:
+        cli("run", "r.yaml", "--run", "r", "--local")
+    finally:
+        server.shutdown()
+        server.server_close()
+    told = cli("evaluate", "captions", "r", "--columns", "a", "b", "-o", "found.json")
+    assert "a is better in claims supported" in told
+    found = by_measure((cli.cwd / "found.json").read_text())
+    supported = found["claims supported"]
+    assert supported["records"] == 12 and supported["higher"] == 0 and supported["difference"]["high"] < 0
+    assert supported["values"][0]["value"] == 1 and 1 / 3 < supported["values"][1]["value"] < 2 / 3
+    assert [v["value"] for v in found["claims decided"]["values"]] == [1, 1]
+    kept = 3 * supported["values"][1]["value"]
+    assert found["claims"]["values"][1]["value"] == pytest.approx(kept, abs=1e-5), "those still in a text"
 
 
 def test_people_are_heard(evaluate, run, tmp_path):
