@@ -8,7 +8,15 @@ import pyarrow as pa
 from pydantic import Field
 
 from thresher.operators.base import Context, Decide, Operator, Params, TableReader
-from thresher.operators.captions.draw.share import READS, Tally, tallies, total, warnings
+from thresher.operators.captions.draw.share import (
+    MAX_CAPTIONER,
+    MAX_SYNTHETIC,
+    READS,
+    Tally,
+    tallies,
+    total,
+    warnings,
+)
 from thresher.operators.dedupe.decisions import decision_table
 from thresher.operators.registry import operator
 from thresher.operators.shuffle import Slab, slabs_of
@@ -25,12 +33,14 @@ class CaptionsParams(Params):
         description="column of the bucket; `auto`: `bucket_512` if there is one; null: no buckets",
     )
     max_synthetic: float = Field(
-        0.9,
+        MAX_SYNTHETIC,
         ge=0,
         le=1,
         description="accepted share of captions without human text in their provenance",
     )
-    max_captioner: float = Field(0.6, ge=0, le=1, description="accepted share of captions by one model")
+    max_captioner: float = Field(
+        MAX_CAPTIONER, ge=0, le=1, description="accepted share of captions by one model"
+    )
 
 
 @operator("balance.captions")

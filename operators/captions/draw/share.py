@@ -12,6 +12,8 @@ from typing import Any, Self
 import pyarrow as pa
 
 READS = ("caption.drawn_by", "caption.drawn_synthetic", "synthetic_text_share")
+MAX_SYNTHETIC, MAX_CAPTIONER = 0.9, 0.6
+"""Accepted shares of captions without human text in their provenance, and by one model (ours)."""
 ENOUGH_RAW = 0.1
 """Where so many records have human text among their candidates, a synthetic draw is no loss (ours)."""
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
+from thresher.operators.captions.draw.share import READS, Tally
 from thresher.operators.captions.record import CaptionRecord, Text
 from thresher.operators.captions.taxonomy import LANGS, WRITTEN
 from thresher.pipelines.captions.columns import Row, caption_columns, has_any, record_of, sampled
@@ -12,7 +13,7 @@ from thresher.pipelines.captions.disagreement import Aspect, aspects, disagreeme
 from thresher.pipelines.captions.verdicts import by_id
 from thresher.pipelines.report.captions.cards import Card, TextCard, card, cut, text_card
 from thresher.pipelines.report.captions.costs import costs
-from thresher.pipelines.report.captions.sharing import PEOPLE, drawn, sharing
+from thresher.pipelines.report.captions.sharing import drawn, sharing, undrawn
 from thresher.pipelines.report.captions.tables import Captioned, Table, tables
 from thresher.pipelines.report.describe import Sample
 from thresher.pipelines.view import RunView
@@ -21,8 +22,6 @@ from thresher.schemas import Column
 MOST = 2000
 """Records that the tables count: a share is known to 2 percentage points (95 %)."""
 CARDS, FAILED, OF_ONE_CHECK, WORST = 12, 12, 3, 8
-DRAWN = ("caption.drawn_from", "caption.drawn_by", "caption.drawn_synthetic", "synthetic_text_share")
-"""Columns of `caption.draw`."""
 BUDGET = 3_000_000
 """Characters of captions in one table's section."""
 Show = Callable[[int, int], Sample]
@@ -79,7 +78,7 @@ class Found:
         described = view.columns(table)
         self.names = caption_columns(view, table)
         self._bucket = next((name for name in described if name.startswith("bucket_")), "")
-        also = [name for name in ("source", self._bucket, *DRAWN) if name in described]
+        also = [name for name in ("source", self._bucket) if name in described]
         self._rows, self._known = (
             sampled(view, table, self.names, also, has_any, MOST) if self.names else ([], 0)
         )
@@ -104,14 +103,22 @@ class Found:
             Apart(show(i, row.ordinal), first, second, -score, [_cut(a) for a in found])
             for i, (score, row, first, second, found) in enumerate(self._apart)
         ]
-        whole = [*self._sharing(self.names)] if self._drawn else []
+        whole = [*sharing(self._drawn())] if self._draws else []
         if (spent := costs(self._view.models(self._table))) is not None:
             whole.append(spent)
         return CaptionsSection(columns, apart, whole)
 
     @property
-    def _drawn(self) -> bool:
-        return any(name in self._view.columns(self._table) for name in DRAWN)
+    def _draws(self) -> bool:
+        return {*READS} <= {*self._view.columns(self._table)}
+
+    def _drawn(self) -> dict[str, Tally]:
+        """Of a sample of its own: people's text is also drawn where there is no caption record."""
+        bucket = [self._bucket] if self._bucket else []
+        found = sampled(
+            self._view, self._table, ["caption.drawn_synthetic"], [*READS, *bucket], has_any, MOST
+        )
+        return drawn([row.values for row in found.rows], self._bucket)
 
     def _column(self, name: str, show: Show) -> Captions:
         held, left, cards = self._records[name], BUDGET // len(self.names), list[Card]()
@@ -128,7 +135,7 @@ class Found:
         counted = [
             Captioned(str(row.values.get("source", "")), self._place(row), record) for row, record in held
         ]
-        told = [*tables(counted), *([] if self._drawn else self._sharing([name]))]
+        told = [*tables(counted), *([] if self._draws else self._undrawn(name))]
         texts = {(t.lang, t.level) for c in cards for t in c.texts}
         langs = [lang for lang in LANGS if any(lang == key[0] for key in texts)]
         levels = [level for level in ("raw", *WRITTEN) if any(level == key[1] for key in texts)]
@@ -161,20 +168,12 @@ class Found:
                     found.append((-disagreement(held), row, first, second, held))
         return sorted((f for f in found if f[0] < 0), key=lambda f: (f[0], f[1].rank))[:WORST]
 
-    def _sharing(self, names: Sequence[str]) -> Iterator[Table]:
-        written: dict[int, list[tuple[str, str]]] = {row.ordinal: [] for row in self._rows}
-        for row, record in (held for name in names for held in self._records[name]):
-            written[row.ordinal] += [(_author(text), text.split) for text in record.passed()]
-        made = [drawn(row.values, self._place(row), written[row.ordinal]) for row in self._rows]
-        return sharing([one for one in made if one.by or one.synthetic is not None])
+    def _undrawn(self, name: str) -> Iterator[Table]:
+        return sharing(undrawn((self._place(row), record.passed()) for row, record in self._records[name]))
 
     def _place(self, row: Row) -> str:
         held = row.values.get(self._bucket)
         return "" if held is None else str(held)
-
-
-def _author(text: Text) -> str:
-    return text.by.model if text.by else (PEOPLE if text.split == "raw" else "facts")
 
 
 def _first_level(levels: Sequence[str]) -> str:
