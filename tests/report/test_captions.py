@@ -1,12 +1,17 @@
 """The section "Captions" of a real run in a browser: nothing of a caption is code, verdicts are coloured."""
 
 import json
+import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By
 
+from tests.captions.conftest import ScriptedServer
 from tests.captions.run_of_captions import HOSTILE, make_run
+from tests.captions.test_caption import SHORT, kind, seen, written
+from tests.models.conftest import clip, torch  # noqa: F401
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Value
 from thresher.pipelines.captions.columns import caption_columns, has_any, sampled
 from thresher.pipelines.captions.disagreement import aspects, disagreement
@@ -17,6 +22,7 @@ from thresher.pipelines.report.captions.costs import costs
 from thresher.pipelines.report.captions.sharing import drawn, sharing
 from thresher.pipelines.report.captions.tables import Captioned, tables
 from thresher.pipelines.report.describe import Sample
+from thresher.pipelines.report.numbers import percent
 from thresher.pipelines.runview import open_run
 
 CSS = By.CSS_SELECTOR
@@ -129,7 +135,7 @@ def test_what_is_counted(page):
     assert rows(page, "Claims by provenance", 1)[0] == ["vlm:tiny", "72", "24", "24", "0", "24"]
     alike = page.find_element(CSS, '[data-table="Same first words"] .warning')
     assert "More than 5 % begin alike" in alike.text
-    assert rows(page, "Who wrote the texts") == [["all", "tiny", "100%", "100%", "24"]]
+    assert rows(page, "Who wrote the texts") == [["all", "tiny", "100%", "100%", "48"]]
     charted = [e.get_attribute("data-column") for e in page.find_elements(CSS, ".card")]
     assert not {"caption", "caption.en.short"} & {*charted}, "texts are no distribution"
 
@@ -188,23 +194,77 @@ def test_the_sample_is_of_the_records_and_not_of_their_parts(run):
 def test_shares_warn_and_costs_add_up():
     draws = [
         {
-            "caption.drawn_from": "text" if i < 3 else "caption.en.short",
             "caption.drawn_by": None if i < 3 else "a",
             "caption.drawn_synthetic": i >= 3,
             "synthetic_text_share": float(i >= 3),
+            "bucket_512": f"b{i % 2}",
         }
         for i in range(40)
     ]
-    [table] = sharing([drawn(row, f"b{i % 2}", []) for i, row in enumerate(draws)])
+    undecided = {**dict.fromkeys(draws[0]), "bucket_512": "b0"}
+    [table] = sharing(drawn([*draws, undecided], "bucket_512"))
     assert table.rows[0] == ["all", "a", "92.5\u202f%", "92.5\u202f%", "40"] and len(table.rows) == 3
-    assert "all: 92.5\u202f% synthetic text" in table.warning and "by a" in table.warning
-    [human] = sharing([drawn(draws[0], "", [])] * 9)
-    assert human.rows[0][1:3] == ["people", "100\u202f%"] and not human.warning
+    assert "all: 92.5% of 40 captions have no human text" in table.warning and "a wrote" in table.warning
+    [human] = sharing(drawn(draws[:1] * 9, ""))
+    assert human.rows == [["all", "–", "–", "0\u202f%", "9"]] and not human.warning
     spent = {"prompt_tokens": 400, "completion_tokens": 100, "request_s": 2.5, "price": 0.02}
     one = {"step": "caption", "records": 4, "requests": 8, **spent}
     found = costs([one, one, {"step": "faces", "records": 9}])
     assert found.rows == [["caption", "8", "16", "–", "800", "200", "5.0\u202fs", "0.04", "125", "0.005"]]
     assert costs([]) is None
+
+
+def test_a_real_run_with_a_draw(cli, photo_tiles, clip, browser):  # noqa: F811
+    """Two captioners, one with a model, similarity and a draw: the page says what the run warned of."""
+    (cli.cwd / "photos").mkdir()
+    for path in photo_tiles[:12]:
+        shutil.copy2(path, cli.cwd / "photos")
+    for path in photo_tiles[12:16]:  # people's words, and no caption of the second captioner
+        shutil.copy2(path, cli.cwd / "photos")
+        (cli.cwd / "photos" / path.name).with_suffix(".txt").write_text(f"a portrait, {path.stem}")
+    said = {"short": SHORT["en"]}
+    server = ScriptedServer(lambda body: seen() if kind(body) == "Seen" else written("en", said))
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    model = {"backend": "endpoint", "endpoint": server.url, "model": "m", "price": {"input": 1, "output": 2}}
+    texts = {"languages": ["en"], "levels": ["short"]}
+    embed = {"backend": "clip", "model": str(clip[0]), "weights": str(clip[1])}
+    steps = [
+        "quality",
+        "palette",
+        {"embed": embed},
+        {"caption": texts},
+        {"caption": model | texts | {"name": "other", "context": [], "as": "other"}},
+        {"clip_score": embed | {"text": "caption.en.short"}},
+        {"caption.draw": {"keep_raw": 0, "candidates": [{"text": "caption.en.short"}, {"text": "text"}]}},
+        "balance.captions",
+    ]
+    table = {"ingest": {"folder": "./photos"}, "steps": steps}
+    (cli.cwd / "r.yaml").write_text(json.dumps({"thresher": 1, "name": "d", "tables": {"images": table}}))
+    try:
+        told = cli("run", "r.yaml", "--run", "r", "--local")
+    finally:
+        server.shutdown()
+        server.server_close()
+    view = open_run(cli.cwd / "r")
+    [whole] = view.facts("images")["balance.captions"]["texts"]
+    driver = browser(1280)
+    driver.get((cli.cwd / "r/report.html").as_uri())
+    [part] = rows(driver, "Who wrote the texts")
+    shares = [percent(round(10_000 * whole[name]), 10_000) for name in ("largest", "synthetic")]
+    assert part[2:4] == [share.replace("\u202f", "") for share in shares]
+    warning = driver.find_element(CSS, '[data-table="Who wrote the texts"] .warning').text
+    assert warning.strip("⚠ .") in told.replace("all captions:", "all:")
+    assert part[:2] == ["all", "facts"] and part[4] == "16"
+    [cost] = rows(driver, "Cost")
+    assert cost[:3] == ["other", "16", "32"] and cost[4:6] == ["16000", "640"]
+    assert cost[7] == "0.01728"
+    told = json.loads(cli("evaluate", "captions", "r", "--columns", "caption", "--json"))
+    similar = {o["measure"]: o for o in told["outcomes"]}["similarity"]
+    scores = [
+        r.values["caption.en.short.clip_score"]
+        for r in sampled(view, "images", ["caption"], ["caption.en.short.clip_score"], has_any, 99).rows
+    ]
+    assert similar["values"][0]["value"] == pytest.approx(sum(scores) / 16, abs=1e-5)
 
 
 def test_a_huge_caption_leaves_the_page_small(run, tmp_path, monkeypatch):
