@@ -20,7 +20,7 @@ from thresher.operators.captions.no_model import NoModel
 from thresher.operators.captions.prompting import prompt_texts, prompts_revision
 from thresher.operators.captions.record import CaptionRecord, Facts, Maker, Text
 from thresher.operators.captions.taxonomy import LENGTHS, Lang, Level
-from thresher.operators.captions.words import count
+from thresher.operators.captions.words import count, language_of
 from thresher.operators.captions.write import Writer, Written
 from thresher.operators.models.chat.chat import Chat, ChatModel
 from thresher.operators.models.chat.measure import ChatMeasure
@@ -179,7 +179,6 @@ class Caption(ChatMeasure):
 
 def raw_text(text: str) -> Text:
     """What came with the file, as it came."""
-    chinese, english = count(text, "zh", "raw"), count(text, "en", "raw")
-    lang: Lang = "zh" if chinese > english / 2 else "en"
-    words = chinese if lang == "zh" else english
+    lang = language_of(text)
+    words = count(text, lang, "raw")
     return Text(id="raw", lang=lang, level="raw", split="raw", text=text, words=words)

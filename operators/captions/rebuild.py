@@ -5,7 +5,7 @@ from typing import Any
 
 import regex
 
-from thresher.operators.captions.checks.entities import named, unsupported
+from thresher.operators.captions.checks.entities import named
 from thresher.operators.captions.checks.lexicon import TYPES, word_set
 from thresher.operators.captions.checks.sentences import parts
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Text, joined
@@ -58,13 +58,6 @@ def unnamed(record: CaptionRecord, entity_id: str) -> CaptionRecord:
     claims = tuple(_claim_unnamed(claim, entity) for claim in record.claims)
     abstained = _joining(record, [entity_id])
     return record.model_copy(update={"texts": texts, "claims": claims, "abstained": abstained})
-
-
-def evidenced_only(record: CaptionRecord) -> CaptionRecord:
-    """The record with every entity that has no evidence `unnamed`."""
-    for entity_id in unsupported(record.facts):
-        record = unnamed(record, entity_id)
-    return record
 
 
 def _cut(text: Text, gone: frozenset[str], known: dict[str, Claim]) -> Text:

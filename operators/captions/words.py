@@ -42,6 +42,13 @@ def count(text: str, lang: Lang, level: Level) -> int:
     return len(HAN.findall(text)) if lang == "zh" else len(words(text))
 
 
+def language_of(text: str) -> Lang:
+    """Language of a text that came with a file: Chinese where Han characters are at least as many as the
+    other words."""
+    han = count(text, "zh", "raw")
+    return "zh" if han and han >= count(HAN.sub(" ", text), "en", "raw") else "en"
+
+
 def words(text: str) -> list[str]:
     """Words by the default boundaries of Unicode (UAX #29), without blanks and punctuation."""
     return [word for word in _BOUNDARY.split(text) if _WORD.search(word)]

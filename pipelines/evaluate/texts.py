@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Text
 from thresher.operators.captions.taxonomy import LANGS, WRITTEN, Lang, Level
-from thresher.operators.captions.words import count
+from thresher.operators.captions.words import language_of
 from thresher.pipelines.captions.columns import caption_columns, record_of
 from thresher.pipelines.view import RunView
 from thresher.schemas import UsageError
@@ -44,7 +44,7 @@ class Source(NamedTuple):
         text = (row[self.name] or "").strip()
         if not text:
             return None
-        lang: Lang = "zh" if count(text, "zh", "raw") > count(text, "en", "raw") else "en"
+        lang = language_of(text)
         made = Text(id=self.name, lang=lang, level="raw", split="raw", text=text)
         facts = known.facts if known else Facts()
         similar = {} if row.get(self.similarity()) is None else {self.name: row[self.similarity()]}

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from thresher.operators.captions.caption import raw_text
 from thresher.operators.captions.checks import judged, text_findings
 from thresher.operators.captions.checks.entities import supporting
 from thresher.operators.captions.checks.repetition import loops
+from thresher.operators.captions.draw.candidates import raw
 from thresher.operators.captions.record import (
     CaptionRecord,
     Claim,
@@ -19,7 +21,8 @@ from thresher.operators.captions.record import (
     Value,
 )
 from thresher.operators.captions.taxonomy import Lang, Level
-from thresher.operators.captions.words import count, quotes, split
+from thresher.operators.captions.words import count, language_of, quotes, split
+from thresher.pipelines.evaluate.texts import Source
 
 
 def read(*lines: str) -> Facts:
@@ -218,3 +221,19 @@ def test_checks_never_raise(text: str, lang: Lang, level: Level) -> None:
     facts = facts.model_copy(update={"entities": (entity,)})
     found = judged(of(text, facts, lang, level))
     assert judged(found) == found
+
+
+@pytest.mark.parametrize(
+    ("said", "lang"),
+    [
+        ("一只猫坐在墙上", "zh"),
+        ("a cat on a wall", "en"),
+        ("猫 cat", "zh"),
+        ("a tea house, 茶", "en"),
+        ("", "en"),
+    ],
+)
+def test_a_raw_text_has_one_language_wherever_it_is_read(said: str, lang: Lang) -> None:
+    assert language_of(said) == raw_text(said).lang == raw("text", said).lang == lang
+    scored = Source("text", "", frozenset()).scored({"text": said}, None)
+    assert scored is None if not said else scored is not None and scored.texts[0].lang == lang

@@ -7,7 +7,7 @@ from thresher.operators.captions.checks.entities import entity_support
 from thresher.operators.captions.draw.synthesis import Synth, level_of
 from thresher.operators.captions.record import CaptionRecord, Text, joined
 from thresher.operators.captions.taxonomy import Lang, Level
-from thresher.operators.captions.words import HAN, count
+from thresher.operators.captions.words import count, language_of
 
 Split = Literal["raw", "recaption", "fused"]
 FEWEST = 3
@@ -28,12 +28,6 @@ class Candidate(NamedTuple):
     score: float | None = None
     """Cosine of text and picture times 100."""
     weight: float = 1.0
-
-
-def language_of(text: str) -> Lang:
-    """Chinese where Han characters are at least as many as English words."""
-    han = count(text, "zh", "raw")
-    return "zh" if han and han >= count(HAN.sub(" ", text), "en", "raw") else "en"
 
 
 def raw(name: str, text: str) -> Candidate:
