@@ -25,6 +25,7 @@ from thresher.operators.captions.record import (
     Facts,
     Maker,
     Meta,
+    OcrLine,
     Sentence,
     Text,
 )
@@ -174,6 +175,39 @@ def test_fused_text_needs_evidence_for_every_name() -> None:
     named = held.texts[0].model_copy(update={"text": "A tower of Castle Rathmore stands on a hill."})
     row["caption"] = held.model_copy(update={"texts": (named,)}).dumps()
     assert "fused" not in {c["split"] for c in draw([row])["caption.candidates"].to_pylist()[0]}
+
+
+def fused_with(alt: str, **facts: Any) -> list[str]:
+    held = record(alt=alt)
+    facts = held.facts.model_dump() | facts
+    row = columns("caption", held.model_copy(update={"facts": Facts.model_validate(facts)}))
+    found = draw([row])["caption.candidates"].to_pylist()[0]
+    return [one["text"] for one in found if one["split"] == "fused"]
+
+
+@pytest.mark.parametrize(
+    "alt",
+    [
+        "Sorry I can't. Taylor Swift in Narnia, call +1 555 123 4567 foo@bar.com",
+        "Sorry, I can't tell what that is",
+        "old tower " * 8,
+        "a tower, башня на холме над рекой",
+        "the old keep of Dunmore",
+    ],
+)
+def test_alt_text_that_fails_a_check_is_not_fused(alt: str) -> None:
+    assert not fused_with(alt)
+
+
+def test_a_fused_text_holds_no_personal_data_and_needs_evidence_beside_itself() -> None:
+    tower = " A stone tower stands on a hill."
+    assert fused_with("a tower, call +1 555 123 4567 or foo@bar.com") == [
+        "a tower, call [phone] or [e-mail]." + tower
+    ]
+    alt = "the old keep of Dunmore"
+    by_itself = Entity(id="e1", name={"en": "Dunmore"}, type="castle", evidence=("m1",))
+    assert not fused_with(alt, entities=(by_itself,))
+    assert fused_with(alt, ocr=(OcrLine(id="o1", text="DUNMORE"),)) == [alt + "." + tower]
 
 
 def test_human_text_counts_wherever_it_stands_in_the_provenance() -> None:

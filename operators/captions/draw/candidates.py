@@ -4,8 +4,13 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from thresher.operators.captions.checks.entities import entity_support
+from thresher.operators.captions.checks.form import refusal
+from thresher.operators.captions.checks.language import language
+from thresher.operators.captions.checks.pii import masked
+from thresher.operators.captions.checks.repetition import repetition
+from thresher.operators.captions.checks.style import objective
 from thresher.operators.captions.draw.synthesis import Synth, level_of
-from thresher.operators.captions.record import CaptionRecord, Text, joined
+from thresher.operators.captions.record import CaptionRecord, Meta, Text, joined
 from thresher.operators.captions.taxonomy import Lang, Level
 from thresher.operators.captions.words import count, language_of
 
@@ -55,13 +60,13 @@ def synthesised(name: str, made: Synth, record: CaptionRecord) -> Candidate:
 
 
 def fused(name: str, record: CaptionRecord) -> list[Candidate]:
-    """The alt text and then the caption, for each language that both are in, if the whole names nobody
-    without evidence (`entity_support`)."""
+    """The alt text and then the caption, for each language that both are in, without personal data, if the
+    whole passes the checks of a text by itself. What the alt text names needs evidence elsewhere."""
     found: dict[Lang, Candidate] = {}
     for meta in record.facts.meta:
         lang = language_of(meta.text)
         if meta.kind == "alt_text" and lang not in found and count(meta.text, lang, "raw") >= FEWEST:
-            text = _fuse(meta.text, lang, record)
+            text = _fuse(meta, lang, record)
             if text:
                 model = text.by.model if text.by else None
                 title = f"{name}.{lang}.fused"
@@ -78,19 +83,28 @@ def from_people(record: CaptionRecord, claims: Iterable[str]) -> bool:
     return any(people & {*claim.provenance} for claim in record.claims if claim.id in asked)
 
 
-def _fuse(alt: str, lang: Lang, record: CaptionRecord) -> Text | None:
+def _fuse(meta: Meta, lang: Lang, record: CaptionRecord) -> Text | None:
     levels: tuple[Level, ...] = ("medium", "long", "short")
     passed = {text.level: text for text in record.passed() if text.lang == lang and text.split == "recaption"}
     recaption = next((passed[level] for level in levels if level in passed), None)
-    alt = " ".join(alt.split())
+    alt = " ".join(meta.text.split())
     if recaption is None or alt.casefold().rstrip(".。") in recaption.text.casefold():
         return None
     stopped = alt if alt[-1] in ".!?。！？" else alt + {"en": ".", "zh": "。"}[lang]
     said = [(stopped, ()), *((sentence.strip(), claims) for sentence, claims in recaption.parts())]
-    whole = joined(said, lang)
+    whole = joined([(masked(sentence, lang), claims) for sentence, claims in said], lang)
     update = {**whole, "id": "fused", "split": "fused", "level": level_of(whole["text"], lang)}
     text = recaption.model_copy(update=update)
-    return text if entity_support(text, record).ok else None
+    return text if _sound(text, meta, record) else None
+
+
+def _sound(text: Text, meta: Meta, record: CaptionRecord) -> bool:
+    """Whether it passes the hard checks of a text by itself but those that ask for claims. A text is no
+    evidence for itself, so `meta` is left out of the facts."""
+    others = tuple(one for one in record.facts.meta if one.id != meta.id)
+    known = record.model_copy(update={"facts": record.facts.model_copy(update={"meta": others})})
+    found = (refusal(text), language(text), repetition(text), objective(text), entity_support(text, known))
+    return all(finding.ok for finding in found)
 
 
 def _writer(record: CaptionRecord) -> str | None:

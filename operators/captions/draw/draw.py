@@ -90,7 +90,7 @@ class CaptionDraw(Measure):
     The draw follows from the record's id, `seed` and `epoch` alone. Scores decide between captions that have
     one; a caption without keeps the chance of its weight. `keep_raw` of the records draw from their raw and
     fused texts only, so that people's words stay in the pool. `fused` is the alt text and
-    a caption, if every name in it has evidence.
+    a caption, without personal data, if it passes the checks and every name in it has evidence beside it.
     """
 
     params_model = DrawParams
