@@ -117,8 +117,9 @@ class Value(Part):
 class Claim(Part):
     """One atomic statement about the picture, in every language of the record.
 
-    `provenance`: `vlm:MODEL`, or the facts that it rests on (`ocr:o1`, `object:b1`, `meta:m1`, `entity:e1`,
-    `column:faces`). `p`: probability that it is true, by the verifier; `t`: how sure it had to be.
+    `provenance`: `vlm:MODEL`, or the facts that it rests on or that decided it (`ocr:o1`, `object:b1`,
+    `meta:m1`, `entity:e1`, `column:faces`). `p`: probability that it is true, by the verifier; `t`: how sure
+    it had to be.
     """
 
     id: str

@@ -111,11 +111,11 @@ def caption(scene: Scene, facts: Facts, variant: int, wrong: str = "", truth: bo
             f"圆片是{ZH[colour]}的。",
             Value(colour=colour, label="disc"),
         ),
-        "text": ("ocr", f"A sign reads “{sign}”.", f"牌子上写着“{sign}”。", Value(text=sign)),
+        "text": ("ocr", f"The text reads “{sign}”.", f"画面上写着“{sign}”。", Value(text=sign)),
         "palette": (
             "scene.attributes",
-            f"Much of it is {main}.",
-            f"大部分是{word(main, 'zh')}。",
+            f"One of the main colours is {main}.",
+            f"主要颜色之一是{word(main, 'zh')}。",
             Value(colour=main, label="picture"),
         ),
     }

@@ -4,13 +4,22 @@ import pytest
 
 from thresher.operators.captions.checks import agreement
 from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Measured, OcrLine, Thing, Value
-from thresher.operators.captions.taxonomy import Field
+from thresher.operators.captions.taxonomy import Field, Lang
 
 
-def verdict(value: Value, facts: Facts, field: Field = "count") -> str:
-    claim = Claim(id="c1", field=field, text={"en": "x"}, value=value)
+def verdict(
+    value: Value, facts: Facts, field: Field = "count", en: str = "", zh: str = "", fact: str = ""
+) -> str:
+    """Of a claim that says no more than its value, unless its words are given; `fact` decides it."""
+    en = en or (
+        f"The picture is {value.colour}." if value.colour else f"There are {value.count} {value.label}."
+    )
+    said: dict[Lang, str] = {"en": en, "zh": zh} if zh else {"en": en}
+    claim = Claim(id="c1", field=field, text=said, value=value, provenance=("vlm:m",))
     found = agreement(CaptionRecord(languages=("en",), facts=facts, claims=(claim,))).claims[0]
     assert bool(found.verifier) == (found.verdict != "unsure")
+    if fact and found.verifier:
+        assert found.provenance == ("vlm:m", *fact.split())
     return found.verdict
 
 
@@ -33,7 +42,7 @@ def boats(p: float | None) -> Facts:
     ],
 )
 def test_counts(value: Value, p: float | None, field: Field, told: str) -> None:
-    assert verdict(value, boats(p), field) == told
+    assert verdict(value, boats(p), field, fact="object:b1") == told
 
 
 @pytest.mark.parametrize(
@@ -52,7 +61,15 @@ def test_colours(value: Value, grey: bool, told: str) -> None:
         Measured(id="v1", column="palette", value="blue 0.6, yellow-green 0.3"),
         Measured(id="v2", column="is_gray", value=grey),
     )
-    assert verdict(value, Facts(measured=held), "scene.attributes") == told
+    assert (
+        verdict(
+            value,
+            Facts(measured=held),
+            "scene.attributes",
+            fact="column:is_gray" if grey else "column:palette",
+        )
+        == told
+    )
 
 
 def test_faces() -> None:
@@ -84,4 +101,71 @@ def test_text_that_was_read(quote: str, conf: float, told: str) -> None:
     )
     claim = Claim(id="c1", field="ocr", text={"en": f"It reads “{quote}”."}, value=Value(text=quote))
     record = CaptionRecord(languages=("en",), facts=Facts(ocr=lines, ocr_read=True), claims=(claim,))
-    assert agreement(record).claim("c1").verdict == told
+    found = agreement(record).claim("c1")
+    assert found.verdict == told
+    assert found.provenance == (
+        () if told == "unsure" else ("ocr:o1", "ocr:o2") if "FRESH" in quote else ("ocr:o1",)
+    )
+
+
+DOGS = Facts(objects=(Thing(id="b1", label="dog", count=2, p=0.99),))
+EXIT = Facts(ocr=(OcrLine(id="o1", text="EXIT", conf=0.99),), ocr_read=True)
+
+
+@pytest.mark.parametrize(
+    ("en", "zh", "told"),
+    [
+        ("Two dogs.", "", "supported"),
+        ("There are two dogs in the picture.", "画面中有两只狗。", "supported"),
+        ("2 dogs can be seen", "图中有两条狗", "supported"),
+        ("Seven dogs.", "", "unsure"),
+        ("Two dogs.", "七只狗。", "unsure"),
+        ("Two dogs.", "两只狗在打架。", "unsure"),
+        ("Two dogs.", "两只黑狗。", "unsure"),
+        ("Two cats.", "", "unsure"),
+        ("Two black dogs.", "", "unsure"),
+        ("Two dogs fight a bear under the moon.", "", "unsure"),
+        ("There are no dogs.", "", "unsure"),
+        ("Two dogs “EXIT”.", "", "unsure"),
+    ],
+)
+def test_a_count_is_supported_only_if_the_words_say_just_that(en: str, zh: str, told: str) -> None:
+    for field in ("count", "relation"):
+        assert verdict(Value(count=2, label="dog"), DOGS, field, en, zh, "object:b1") == told
+
+
+@pytest.mark.parametrize(
+    ("en", "zh", "told"),
+    [
+        ("The text “EXIT” can be read.", "画面上写有“EXIT”。", "supported"),
+        ("It reads “EXIT”.", "", "supported"),
+        ("It reads “FIRE SALE”.", "", "unsure"),
+        ("It reads “EXIT”.", "画面上写有“出口”。", "unsure"),
+        ("It reads “EXIT” and “FIRE SALE”.", "", "unsure"),
+        ("The red neon sign held by a bear reads “EXIT”.", "", "unsure"),
+        ("It reads nothing.", "", "unsure"),
+    ],
+)
+def test_read_text_is_supported_only_if_the_words_say_just_that(en: str, zh: str, told: str) -> None:
+    assert verdict(Value(text="EXIT"), EXIT, "ocr", en, zh, "ocr:o1") == told
+
+
+@pytest.mark.parametrize(
+    ("colour", "en", "zh", "told"),
+    [
+        ("blue", "The picture is mostly blue.", "画面大部分是蓝色。", "supported"),
+        ("blue", "Blue is one of the main colours.", "主要颜色之一是蓝色。", "supported"),
+        ("white", "There is white in the picture.", "画面中有白色。", "supported"),
+        ("white", "The picture is white.", "", "unsure"),
+        ("white", "There is white in the picture.", "画面大部分是白色。", "unsure"),
+        ("red", "The whole picture is red.", "", "unsure"),
+        ("red", "Red is one of the colours.", "", "unsure"),
+        ("blue", "The picture is red.", "", "unsure"),
+        ("blue", "The picture is blue with a red boat.", "", "unsure"),
+        ("green", "The picture is green.", "", "refuted"),
+    ],
+)
+def test_a_colour_is_supported_only_by_a_real_share(colour: str, en: str, zh: str, told: str) -> None:
+    held = (Measured(id="v1", column="palette", value="blue 0.9, white 0.1, red 0.02"),)
+    value = Value(colour=colour, label="picture")
+    assert verdict(value, Facts(measured=held), "scene.attributes", en, zh, "column:palette") == told

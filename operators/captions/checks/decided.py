@@ -1,8 +1,8 @@
 """Claims that facts decide, so that no model need be asked: counts of things, colours of the picture."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from thresher.operators.captions.checks import colours
+from thresher.operators.captions.checks import colours, wording
 from thresher.operators.captions.checks.levels import kinds
 from thresher.operators.captions.checks.ocr import matches, plain
 from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Value
@@ -12,6 +12,16 @@ VERIFIER = "facts"
 PICTURE = frozenset({"picture", "image", "photo", "photograph", "palette", "scene"})
 """Labels of claims about the picture as a whole, of which alone a palette can tell."""
 NEUTRAL = frozenset({"black", "white", "grey"})
+SHARES: dict[wording.Extent, float] = {"most": 0.5, "some": 0.1}
+"""Share of the picture above which a colour is most of it, and from which it is one of its colours. Ours."""
+
+
+class Found(NamedTuple):
+    """A verdict, the probability that the claim is true, and the facts that decide."""
+
+    verdict: Verdict
+    p: float | None
+    facts: tuple[str, ...]
 
 
 def agreement(record: CaptionRecord) -> CaptionRecord:
@@ -19,9 +29,12 @@ def agreement(record: CaptionRecord) -> CaptionRecord:
 
     A count is supported if a detector counts the same, or as many faces were found; refuted if it is lower
     than what a detector is sure of, in a claim about nothing but a count: a detector may miss things, but
-    those it is sure of are there. A colour of the whole picture is supported if the palette has it, refuted
-    if it does not; any colour is refuted in a grey picture. Quoted text is supported if it was read just so;
-    text that was not read may have been overlooked. A fact must be as sure as the claim's field asks.
+    those it is sure of are there. A colour of the whole picture is supported if the palette has enough of it,
+    refuted if it has none; any colour is refuted in a grey picture. Quoted text is supported if it was read
+    just so; text that was not read may have been overlooked. A fact must be as sure as the field asks.
+
+    Facts support a claim only where its words in every language say no more than its value (`wording`). The
+    facts that decide join its provenance.
     """
     claims = tuple(claim if claim.verifier else _decided(claim, record.facts) for claim in record.claims)
     return record.model_copy(update={"claims": claims})
@@ -32,56 +45,60 @@ def _decided(claim: Claim, facts: Facts) -> Claim:
         return claim
     t = SURE.get(claim.field, SURE_ELSE)
     measured = {one.column: one.value for one in facts.measured}
-    found = _count(claim, claim.value, facts, measured, t) or _colour(claim.value, measured)
+    found = _count(claim, claim.value, facts, measured, t) or _colour(claim, claim.value, measured)
     found = found or _text(claim, claim.value, facts, t)
     if found is None:
         return claim
-    verdict, p = found
-    return claim.model_copy(update={"verdict": verdict, "p": p, "t": t, "verifier": VERIFIER})
+    rests = tuple(dict.fromkeys((*claim.provenance, *found.facts)))
+    update = {"verdict": found.verdict, "p": found.p, "t": t, "verifier": VERIFIER, "provenance": rests}
+    return claim.model_copy(update=update)
 
 
-def _count(
-    claim: Claim, value: Value, facts: Facts, measured: dict[str, Any], t: float
-) -> tuple[Verdict, float | None] | None:
-    """The verdict and the probability that the claim is true, if things of its label were counted."""
+def _count(claim: Claim, value: Value, facts: Facts, measured: dict[str, Any], t: float) -> Found | None:
+    """What is found if things of its label were counted."""
     if value.count is None or not value.label or value.position or value.colour:
         return None
     label = value.label.casefold().strip()
     if label in ("face", "faces") and measured.get("faces") == value.count:
-        return "supported", None
+        plainly = wording.counts(claim.text, value.count, "face")
+        return Found("supported", None, ("column:faces",)) if plainly else None
     for thing in facts.objects:
         if kinds(thing.label, people=False) != kinds(label, people=False):
             continue
-        if thing.count == value.count and (thing.p is None or thing.p >= t):
-            return "supported", thing.p
+        sure = thing.p is None or thing.p >= t
+        if thing.count == value.count and sure and wording.counts(claim.text, value.count, thing.label):
+            return Found("supported", thing.p, (f"object:{thing.id}",))
         if claim.field == "count" and value.count < thing.count and (thing.p or 0) >= t:
-            return "refuted", round(1 - (thing.p or 0), 6)
+            return Found("refuted", round(1 - (thing.p or 0), 6), (f"object:{thing.id}",))
     return None
 
 
-def _colour(value: Value, measured: dict[str, Any]) -> tuple[Verdict, float | None] | None:
+def _colour(claim: Claim, value: Value, measured: dict[str, Any]) -> Found | None:
     said = colours.possible(value.colour or "")
     if not said:
         return None
     if measured.get("is_gray") is True and not said & NEUTRAL:
-        return "refuted", None
+        return Found("refuted", None, ("column:is_gray",))
     palette = str(measured.get("palette", ""))
     if not palette or value.position or (value.label or "").casefold() not in PICTURE:
         return None
-    names = {entry.rpartition(" ")[0] for entry in palette.split(", ")}
-    if (value.colour or "").casefold() in names:
-        return "supported", None
-    near = colours.possible(" ".join(names))
-    return None if said & near else ("refuted", None)
+    entries = [entry.rpartition(" ") for entry in palette.split(", ")]
+    shares = {name: float(share) for name, _, share in entries}
+    if not said & colours.possible(" ".join(shares)):
+        return Found("refuted", None, ("column:palette",))
+    colour = (value.colour or "").casefold()
+    how, share = wording.extent(claim.text, colour), shares.get(colour, 0.0)
+    enough = how is not None and (share > SHARES[how] if how == "most" else share >= SHARES[how])
+    return Found("supported", None, ("column:palette",)) if enough else None
 
 
-def _text(claim: Claim, value: Value, facts: Facts, t: float) -> tuple[Verdict, float | None] | None:
-    """The verdict if a line, or a run of lines, was read to the letter."""
-    if claim.field != "ocr" or value.position:
+def _text(claim: Claim, value: Value, facts: Facts, t: float) -> Found | None:
+    """What is found if a line, or a run of lines, was read to the letter."""
+    if claim.field != "ocr" or value.position or not wording.quotes(claim.text, value.text or ""):
         return None
     for match in matches(f"“{value.text or ''}”", facts.ocr):
         read = "".join(line.text for line in match.lines)
         p = min((line.conf for line in match.lines), default=0.0)
         if plain(read) == plain(match.quote) and p >= t:
-            return "supported", p
+            return Found("supported", p, tuple(f"ocr:{line.id}" for line in match.lines))
     return None
