@@ -60,8 +60,7 @@ PLACES = (
     ("Rialto Bridge", "里亚托桥"),
     ("Canton Tower", "广州塔"),
 )
-# Palette and text with a true value join when `agreement` leaves such claims to the verifier.
-VALUED = ("count", "colour")
+VALUED = ("count", "colour", "text", "palette")
 """Kinds whose planted errors have, every other time, the true value beside the wrong words."""
 KINDS = ("count", "colour", "text", "palette", "name")
 
