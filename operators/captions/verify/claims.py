@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from thresher.operators.captions.checks.decided import VERIFIER as FACTS
+from thresher.operators.captions.prompting import filled
 from thresher.operators.captions.record import Claim
 from thresher.operators.captions.taxonomy import SURE, SURE_ELSE, Field, Lang, Verdict
 from thresher.operators.captions.verify.calibration import Calibration
@@ -59,10 +60,7 @@ def question(prompts: Mapping[str, str], claim: Claim) -> str:
         "penalty": f"{t / (1 - t):.0f}",
         "claim": " ".join(claim.text[lang].split()),
     }
-    said = prompts[PROMPTS[lang]]
-    for name, text in given.items():  # the claim last: nothing is filled into it
-        said = said.replace("{{" + name + "}}", text)
-    return said
+    return filled(prompts[PROMPTS[lang]], **given)
 
 
 def answered(
