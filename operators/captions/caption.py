@@ -32,6 +32,7 @@ from thresher.schemas.errors import FieldError
 
 NATIVE = View("native")
 PROMPTS = ("look", "write", "rewrite")
+COST = ("requests", "prompt_tokens", "completion_tokens")
 
 
 class CaptionParams(ChatParams):
@@ -165,7 +166,11 @@ class Caption(ChatMeasure):
             return record
         maker = Maker(model=model, revision=self.revision())
         record = await Writer(self.params.levels, self._prompts, maker).write(chat, agreement(record))
-        return record if isinstance(record, Failure) else self._values(record)
+        if isinstance(record, Failure):
+            return record
+        return self._values(
+            record.model_copy(update={"cost": {name: int(chat.spent[name]) for name in COST}})
+        )
 
     def _values(self, record: CaptionRecord) -> Mapping[str, Any]:
         return values(record, self.params.name, self.params.languages, self.params.levels)

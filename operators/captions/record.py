@@ -189,6 +189,8 @@ class CaptionRecord(Part):
     claims: tuple[Claim, ...] = ()
     checks: dict[str, float | None] = {}
     """Name of a check -> what its column holds."""
+    cost: dict[str, int] = {}
+    """What the captioner took: `requests`, `prompt_tokens`, `completion_tokens`."""
     abstained: tuple[str, ...] = ()
     """Style fields, claims and entities on which the captioner or a check abstained."""
 

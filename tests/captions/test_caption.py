@@ -118,6 +118,7 @@ def test_a_model_looks_then_writes_without_the_picture(captioned, said, shown):
     assert record.text("en", "short").claims == ("c1", "c2", "c4")  # type: ignore[union-attr]
     assert all(claim.provenance == ("vlm:m",) for claim in record.claims)
     assert row["caption.failed_check"] is None
+    assert record.cost == {"requests": 3, "prompt_tokens": 1500, "completion_tokens": 60}
 
 
 def test_a_failing_text_is_written_anew_once_with_the_failure_told(captioned, said):
