@@ -137,6 +137,11 @@ class Caption(ChatMeasure):
         if self._by_model:
             self.params.check("Without a model, take `backend: facts`")
             _ = self._prompts
+            return
+        for name in ("endpoint", "model", "weights", "price", "prompts"):
+            if getattr(self.params, name):
+                mend = "Add `backend: endpoint` (or transformers, vllm), or remove it"
+                raise FieldError(f"the back end facts asks no model, but {name!r} is given", (name,), mend)
 
     def load(self, device: str) -> ChatModel:
         return super().load(device) if self._by_model else NoModel()

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 BROKEN_AFTER = 8
 """A Measure that gives no value for any of at least 8 records stops the run."""
+DISTRUSTED = (
+    "the model failed its test on drawn pictures: none of its verdicts is used, and the captions stay as they"
+    " were, unverified. Take another verifier"
+)
 
 
 class Missing(Exception):
@@ -277,6 +281,8 @@ class TableRun:
                 if used := gather(self.run.folder, steps[0].fp):
                     self.run.log("model", table=self.plan.name, step=label, **used)
                     remember(self.run.folder, self.plan.name, label, used)
+                    if used.get("distrusted"):
+                        self.warnings.append(f"{label}: {DISTRUSTED}")
             for folder in touched.values():
                 folder.commit(self.catalog.rows)
             self.computed.append((label, done))

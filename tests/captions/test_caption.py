@@ -85,6 +85,7 @@ def captioned(cli, tmp_path: Path, chat_server) -> Callable[..., dict[str, Any]]
         if not (tmp_path / "pool" / "a.png").exists():
             Image.fromarray(noise).convert("L" if grey else "RGB").save(tmp_path / "pool" / "a.png")
         model = {"backend": "endpoint", "endpoint": server.url, "model": "m"}
+        model = {} if params.get("backend") == "facts" else model
         steps = [{"caption": model | {"context": [], "levels": ["short"]} | params}]
         steps = [*before, *steps]
         table = {"ingest": {"folder": "./pool"}, "steps": steps, "export": {"to": "./out"}}
@@ -304,3 +305,13 @@ def test_another_prompt_asks_anew(captioned, tmp_path, said):
     (tmp_path / "mine.txt").write_text("List claims about this. {{facts}}")
     captioned(script, languages=["en"], prompts={"look": "./mine.txt"})
     assert [words.startswith("List claims about this.") for words in asked] == [False, False, True]
+
+
+@pytest.mark.parametrize(("params", "name"), [({}, "endpoint"), ({"endpoint": "", "model": ""}, "prompts")])
+def test_facts_are_not_taken_silently_for_a_model(cli, tmp_path, params, name):
+    given = {"endpoint": "http://127.0.0.1:1/v1", "model": "m", "prompts": {"look": "x.txt"}} | params
+    (tmp_path / "pool").mkdir()
+    table = {"ingest": {"folder": "./pool"}, "steps": [{"caption": given}]}
+    (tmp_path / "r.yaml").write_text(json.dumps({"thresher": 1, "name": "c", "tables": {"images": table}}))
+    cli("plan", "r.yaml", code=2)
+    assert f"the back end facts asks no model, but {name!r} is given" in cli.err

@@ -107,7 +107,8 @@ def used(tmp_path: Path) -> dict[str, Any]:
 
 def honest(words: str) -> str:
     """Right about the drawn pictures; nothing is red, and nothing of `lost` is there."""
-    true = [one.true for one in planted(("en", "zh")) if f"\n{one.statement}\n" in words]
+    known = (*planted(("en",)), *planted(("zh",)))
+    true = [one.true for one in known if f"\n{one.statement}\n" in words]
     if true:
         return "unsure" if len(set(true)) > 1 else "yes" if true[0] else "no"
     return "no" if "red" in words or "lost" in words else "yes"
@@ -139,9 +140,11 @@ def test_later_steps_and_the_export_see_verified_captions(checked, ledger_of, tm
     ("says", "false_yes", "true_yes"), [("Yes.", 20, 10), ("Unsure.", 0, 0), ("Nice picture!", 0, 0)]
 )
 def test_who_is_blind_changes_nothing_and_is_reported(
-    checked, tmp_path: Path, says: str, false_yes: int, true_yes: int
+    checked, cli, tmp_path: Path, says: str, false_yes: int, true_yes: int
 ) -> None:
     rows, _ = checked(lambda _: says)
+    (warning,) = json.loads(cli.out)["tables"]["images"]["warnings"]
+    assert warning.startswith("caption.check: the model failed its test")
     told = used(tmp_path)
     assert (told["gate_false_yes"], told["gate_true_yes"]) == (false_yes, true_yes)
     for name in ("boats", "lost"):

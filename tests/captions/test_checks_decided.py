@@ -51,6 +51,7 @@ def test_counts(value: Value, p: float | None, field: Field, told: str) -> None:
         (Value(colour="blue", label="picture"), False, "supported"),
         (Value(colour="red", label="picture"), False, "refuted"),
         (Value(colour="navy", label="picture"), False, "unsure"),
+        (Value(colour="purple", label="picture"), False, "unsure"),
         (Value(colour="red", label="boat"), False, "unsure"),
         (Value(colour="red", label="boat"), True, "refuted"),
         (Value(colour="white", label="boat"), True, "unsure"),

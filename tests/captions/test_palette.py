@@ -73,3 +73,21 @@ def test_a_grey_picture_has_no_other_colour():
     assert {colour["name"] for colour in measured(ramp)["palette"][0]} == {"black", "grey", "white"}
     one = measured(np.zeros((1, 1, 3), np.uint8))
     assert one["palette"][0][0]["name"] == "black" and one["palette_grid"][0][0] in ("black", MIXED)
+
+
+@pytest.mark.parametrize(
+    ("rgb", "name"),
+    [
+        ((255, 0, 0), "red"),
+        ((220, 20, 20), "red"),
+        ((160, 0, 0), "red"),
+        ((0, 255, 0), "green"),
+        ((0, 255, 255), "blue"),
+        ((255, 165, 0), "orange"),
+        ((255, 255, 0), "yellow"),
+        ((128, 0, 128), "purple"),
+        ((139, 69, 19), "brown"),
+    ],
+)
+def test_vivid_colours_of_screens_have_their_own_names(rgb, name):
+    assert NAMES[named(np.array([[rgb]], np.uint8))[0, 0]] == name

@@ -1,5 +1,6 @@
 """Claims that facts decide, so that no model need be asked: counts of things, colours of the picture."""
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from thresher.operators.captions.checks import colours, wording
@@ -16,6 +17,19 @@ SHARES: dict[wording.Extent, float] = {"most": 0.5, "some": 0.1}
 """Share of the picture above which a colour is most of it, and from which it is one of its colours. Ours."""
 
 
+_KIN = (
+    *(("red", other) for other in ("orange", "pink", "brown", "purple")),
+    *(("orange", other) for other in ("yellow", "brown", "pink")),
+    *(("yellow", other) for other in ("green", "brown", "white")),
+    *(("blue", other) for other in ("green", "purple", "grey", "black")),
+    *(("purple", other) for other in ("pink", "brown", "black")),
+    *(("grey", other) for other in ("black", "white", "brown", "green")),
+    *(("black", other) for other in ("brown", "green")),
+    ("pink", "white"),
+)
+"""Colours between which people and instruments draw the line in different places."""
+
+
 class Found(NamedTuple):
     """A verdict, the probability that the claim is true, and the facts that decide."""
 
@@ -30,8 +44,9 @@ def agreement(record: CaptionRecord) -> CaptionRecord:
     A count is supported if a detector counts the same, or as many faces were found; refuted if it is lower
     than what a detector is sure of, in a claim about nothing but a count: a detector may miss things, but
     those it is sure of are there. A colour of the whole picture is supported if the palette has enough of it,
-    refuted if it has none; any colour is refuted in a grey picture. Quoted text is supported if it was read
-    just so; text that was not read may have been overlooked. A fact must be as sure as the field asks.
+    refuted if it has none that could be called so; any colour is refuted in a grey picture. Quoted text is
+    supported if it was read just so; text that was not read may have been overlooked. A fact must be as
+    sure as the field asks.
 
     Facts support a claim only where its words in every language say no more than its value (`wording`). The
     facts that decide join its provenance.
@@ -84,12 +99,17 @@ def _colour(claim: Claim, value: Value, measured: dict[str, Any]) -> Found | Non
         return None
     entries = [entry.rpartition(" ") for entry in palette.split(", ")]
     shares = {name: float(share) for name, _, share in entries}
-    if not said & colours.possible(" ".join(shares)):
+    if not near(said) & colours.possible(" ".join(shares)):
         return Found("refuted", None, ("column:palette",))
     colour = (value.colour or "").casefold()
     how, share = wording.extent(claim.text, colour), shares.get(colour, 0.0)
     enough = how is not None and (share > SHARES[how] if how == "most" else share >= SHARES[how])
     return Found("supported", None, ("column:palette",)) if enough else None
+
+
+def near(said: Collection[str]) -> set[str]:
+    """Colours, and those that people may call by the same name: only beyond these does a palette refute."""
+    return {*said, *(other for pair in _KIN for one, other in (pair, pair[::-1]) if one in said)}
 
 
 def _text(claim: Claim, value: Value, facts: Facts, t: float) -> Found | None:

@@ -35,9 +35,13 @@ class Candidate(NamedTuple):
     weight: float = 1.0
 
 
-def raw(name: str, text: str) -> Candidate:
-    """A text that came with the file."""
-    return Candidate(name, text, language_of(text), "raw", "raw", None, True)
+def raw(name: str, text: str) -> Candidate | None:
+    """A text that came with the file, without personal data; None where it is a model's refusal."""
+    lang = language_of(text)
+    kept = masked(text, lang)
+    if not refusal(Text(id="raw", lang=lang, level="raw", text=kept)).ok:
+        return None
+    return Candidate(name, kept, lang, "raw", "raw", None, True)
 
 
 def written(

@@ -191,7 +191,10 @@ class CaptionDraw(Measure):
                 continue
             parts = _WRITTEN.fullmatch(one.text)
             if one.text == RAW or (parts and parts["level"] == "raw"):
-                found = made.raw(one.text, text)
+                as_it_came = made.raw(one.text, text)
+                if as_it_came is None:
+                    continue
+                found = as_it_came
             else:
                 lang, level = (
                     (cast(Lang, parts["lang"]), cast(Level, parts["level"])) if parts else (None, None)

@@ -83,6 +83,17 @@ _CENTROIDS = {
 }
 """Name -> (Chinese word, sRGB centroids). 265 of the 267; "deep yellowish pink" has no place in sRGB."""
 
+_VIVID = {
+    "red": "ff0000 e60000 dc1414 c80000 a00000 800000 ff2828",
+    "green": "00ff00 00c800 009600 00ff80",
+    "blue": "0000ff 00ffff 0080ff 00c8ff",
+    "purple": "8000ff a000a0 800080",
+    "pink": "ff00ff ff0080 ff66cc",
+    "yellow": "ffff00",
+    "orange": "ff8000 ffa500",
+}
+"""Colours of screens that are more vivid than any centroid: to the nearest of those pure red was orange and
+pure green yellow-green. Ours, by how the web names them."""
 NAMES = tuple(_CENTROIDS)
 _NEUTRAL = ("black", "grey", "white")
 _CHROMA = 8.0
@@ -108,7 +119,8 @@ def _table() -> NDArray[np.uint8]:
     steps = np.arange(1 << _BITS, dtype=np.float32) + 0.5
     cube = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     colours = _lab(cube / (1 << _BITS))
-    hexes = [(place, code) for place, name in enumerate(NAMES) for code in _CENTROIDS[name][1].split()]
+    known = {name: codes.split() + _VIVID.get(name, "").split() for name, (_, codes) in _CENTROIDS.items()}
+    hexes = [(place, code) for place, name in enumerate(NAMES) for code in known[name]]
     places = np.array([place for place, _ in hexes], np.uint8)
     centroids = _lab(np.array([list(bytes.fromhex(code)) for _, code in hexes], np.float32) / 255)
     neutral = np.isin(places, [NAMES.index(name) for name in _NEUTRAL])

@@ -138,9 +138,11 @@ def _layout(known: Known) -> Iterator[Statement]:
         wide = [side for side, px, n in zip(_SIDES, margins, lengths, strict=True) if px >= BAR * n]
         if wide:
             en = " and ".join(", ".join(side for side, _ in wide).rsplit(", ", 1))
-            sides, bars = ("side", "a plain bar runs") if len(wide) == 1 else ("sides", "plain bars run")
+            sides, bars = (
+                ("side", "a plain margin lies") if len(wide) == 1 else ("sides", "plain margins lie")
+            )
             en_words = Words(f"{bars} along the {en} {sides} of the picture")
-            zh_words = Words(f"画面{'、'.join(zh for _, zh in wide)}边有纯色边条")
+            zh_words = Words(f"画面{'、'.join(zh for _, zh in wide)}边有纯色留白")
             yield Statement(
                 "layout", "other.composition", ("column:letterbox",), en_words, zh_words, 5, ("layout",)
             )

@@ -73,9 +73,10 @@ class Gated:
 
     @property
     def spent(self) -> Mapping[str, float]:
-        """What the model used, and the counts of the gate as `gate_*`: 0 before it was asked."""
+        """What the model used, the counts of the gate as `gate_*` (0 before that), and `distrusted`."""
         counts = (self._gate or Gate(0, 0, 0, 0, 0))._asdict()
-        return {**self._model.spent, **{f"gate_{name}": count for name, count in counts.items()}}
+        gate = {f"gate_{name}": count for name, count in counts.items()}
+        return {**self._model.spent, **gate, "distrusted": float(bool(self._gate and not self._gate.trusted))}
 
     @property
     def each_spent(self) -> Sequence[Mapping[str, float]]:
