@@ -163,7 +163,7 @@ def test_read_text_is_supported_only_if_the_words_say_just_that(en: str, zh: str
         ("red", "Red is one of the colours.", "", "unsure"),
         ("blue", "The picture is red.", "", "unsure"),
         ("blue", "The picture is blue with a red boat.", "", "unsure"),
-        ("green", "The picture is green.", "", "refuted"),
+        ("green", "The picture is green.", "", "unsure"),  # people draw the line to blue elsewhere
     ],
 )
 def test_a_colour_is_supported_only_by_a_real_share(colour: str, en: str, zh: str, told: str) -> None:

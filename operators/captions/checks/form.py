@@ -27,8 +27,8 @@ _REFUSAL = regex.compile(
 
 def refusal(text: Text) -> Finding:
     """Whether it begins as a refusal, or is shorter than 3 words (1: yes)."""
-    least = min(SHORTEST, LENGTHS[text.level][text.lang].least) if text.level in LENGTHS else SHORTEST
-    least = 1 if text.level in ("tags", "raw") else least
+    fewest = {"raw": 0, "tags": 1}.get(text.level, SHORTEST)  # tags are counted in items
+    least = min(fewest, LENGTHS[text.level][text.lang].least) if text.level in LENGTHS else fewest
     if count(text.text, text.lang, text.level) < least:
         return Finding("refusal", False, 1.0, f"the text is empty or shorter than {least} words")
     match = _REFUSAL.match(text.text)

@@ -84,7 +84,7 @@ _CENTROIDS = {
 """Name -> (Chinese word, sRGB centroids). 265 of the 267; "deep yellowish pink" has no place in sRGB."""
 
 _VIVID = {
-    "red": "ff0000 e60000 dc1414 c80000 a00000 800000 ff2828",
+    "red": "ff0000 e60000 dc1414 c80000 a00000 ff2828",
     "green": "00ff00 00c800 009600 00ff80",
     "blue": "0000ff 00ffff 0080ff 00c8ff",
     "purple": "8000ff a000a0 800080",
