@@ -236,7 +236,7 @@ def test_weights_are_loaded_in_one_place_alone():
     """Engines are known to operators/models alone, each Measure of there runs through the runtime, and
     nothing but the runtime asks for its model."""
     files = [path for room in ("operators", "pipelines") for path in (ROOT / room).rglob("*.py")]
-    outside = [p for p in files if p.parent.parent.name != "models" and p.parent.name != "models"]
+    outside = [p for p in files if "models" not in p.relative_to(ROOT).parts]
     assert not [path for path in outside if ENGINES.search(path.read_text())]
     callers = [p for p in files if re.search(r"(?<!def )\bload\((self\._)?device", p.read_text())]
     assert {p.name for p in callers if "def load(self, device" not in p.read_text()} == {"resident.py"}
