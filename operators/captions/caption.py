@@ -15,12 +15,12 @@ from thresher.operators.captions.checks import agreement, judged
 from thresher.operators.captions.columns import declared, values
 from thresher.operators.captions.facts.compose import BACKEND, REVISION, fact_record
 from thresher.operators.captions.facts.evidence import READABLE, evidence
+from thresher.operators.captions.language.words import count, language_of
 from thresher.operators.captions.look import Seen, look
 from thresher.operators.captions.no_model import NoModel
 from thresher.operators.captions.prompting import prompt_texts, prompts_revision
 from thresher.operators.captions.record import CaptionRecord, Facts, Maker, Text
 from thresher.operators.captions.taxonomy import LENGTHS, Lang, Level
-from thresher.operators.captions.words import count, language_of
 from thresher.operators.captions.write import Writer, Written
 from thresher.operators.models.chat.chat import Chat, ChatModel
 from thresher.operators.models.chat.measure import ChatMeasure

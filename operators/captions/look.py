@@ -7,11 +7,11 @@ from typing import Literal
 from thresher.operators.base import Failure
 from thresher.operators.captions.checks.entities import named, supporting
 from thresher.operators.captions.checks.ocr import alike, important
+from thresher.operators.captions.language.words import quoted
 from thresher.operators.captions.prompting import filled
 from thresher.operators.captions.rebuild import unnamed
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Style, Value
 from thresher.operators.captions.taxonomy import STYLE, Field, ImageType, KeyPoint, Lang
-from thresher.operators.captions.words import quoted
 from thresher.operators.models.chat.chat import Chat
 from thresher.operators.models.chat.messages import Form, Message
 

@@ -6,11 +6,11 @@ from typing import Any
 import regex
 
 from thresher.operators.captions.checks.entities import named
-from thresher.operators.captions.checks.lexicon import TYPES, word_set
 from thresher.operators.captions.checks.sentences import parts
+from thresher.operators.captions.language.names import TYPES
+from thresher.operators.captions.language.words import HAN, quoted, word_set
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Text, joined
 from thresher.operators.captions.taxonomy import Lang
-from thresher.operators.captions.words import HAN, quoted
 
 _STOPS = " \n\t,，、;；.。"
 _END = regex.compile(r"[.!?。！？…][\"'”’」』)）]*$")

@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from thresher.operators.captions.checks import record_findings, text_findings
+from thresher.operators.captions.language.words import count
 from thresher.operators.captions.record import Claim
-from thresher.operators.captions.words import count
 from thresher.pipelines.captions.verdicts import by_id, looked
 from thresher.pipelines.captions.words import words
 from thresher.pipelines.evaluate.texts import Scored

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from thresher.operators.captions.language.words import language_of
 from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Text
 from thresher.operators.captions.taxonomy import LANGS, WRITTEN, Lang, Level
-from thresher.operators.captions.words import language_of
 from thresher.pipelines.captions.columns import caption_columns, record_of
 from thresher.pipelines.view import RunView
 from thresher.schemas import UsageError

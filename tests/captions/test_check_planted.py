@@ -20,9 +20,9 @@ import pyarrow as pa
 from PIL import Image, ImageDraw, ImageFont
 
 from thresher.operators.base import Batch, Failure
-from thresher.operators.captions.facts.colours import word
 from thresher.operators.captions.facts.evidence import evidence
 from thresher.operators.captions.facts.palette import RGB, Palette
+from thresher.operators.captions.language.colours import word
 from thresher.operators.captions.prompting import prompt_texts
 from thresher.operators.captions.record import (
     CaptionRecord,

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from tests.captions.test_checks_clean import PAIRS
 from tests.captions.test_checks_clean import record as sound
-from thresher.operators.captions.checks import judged, numbers, record_findings
+from thresher.operators.captions.checks import judged, record_findings
+from thresher.operators.captions.language import numbers
 from thresher.operators.captions.rebuild import unnamed, without
 from thresher.operators.captions.record import (
     CaptionRecord,

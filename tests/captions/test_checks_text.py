@@ -9,6 +9,7 @@ from thresher.operators.captions.checks import judged, text_findings
 from thresher.operators.captions.checks.entities import supporting
 from thresher.operators.captions.checks.repetition import loops
 from thresher.operators.captions.draw.candidates import raw
+from thresher.operators.captions.language.words import count, language_of, quotes, split
 from thresher.operators.captions.record import (
     CaptionRecord,
     Claim,
@@ -21,7 +22,6 @@ from thresher.operators.captions.record import (
     Value,
 )
 from thresher.operators.captions.taxonomy import Lang, Level
-from thresher.operators.captions.words import count, language_of, quotes, split
 from thresher.pipelines.evaluate.texts import Source
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from thresher.operators.base import Batch
 from thresher.operators.captions.checks import judged, record_findings, text_findings
-from thresher.operators.captions.facts.colours import NAMES, word
 from thresher.operators.captions.facts.compose import BACKEND, fact_record
 from thresher.operators.captions.facts.evidence import evidence
+from thresher.operators.captions.language.colours import NAMES, word
+from thresher.operators.captions.language.words import count, quotes, unquoted
 from thresher.operators.captions.record import CaptionRecord, Facts, Measured, Meta, OcrLine, Thing
 from thresher.operators.captions.taxonomy import LANGS, LENGTHS, WRITTEN
-from thresher.operators.captions.words import count, quotes, unquoted
 from thresher.operators.registry import get
 from thresher.operators.views import open_views
 from thresher.schemas import Record

@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 from thresher.operators.base import Batch
-from thresher.operators.captions.facts.colours import NAMES, named, word
+from thresher.operators.captions.facts.colours import named
 from thresher.operators.captions.facts.palette import MIXED, RGB, Palette
+from thresher.operators.captions.language.colours import NAMES, word
 from thresher.operators.values import to_array
 from thresher.schemas import Record
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thresher.operators.captions.draw.synthesis import SynthesisParams, synthesise
+from thresher.operators.captions.language.words import count, split
 from thresher.operators.captions.record import CaptionRecord, Claim
 from thresher.operators.captions.taxonomy import Field
-from thresher.operators.captions.words import count, split
 
 FIELDS: tuple[Field, ...] = get_args(Field)
 SURE = SynthesisParams(fields=dict.fromkeys(FIELDS, 1.0))

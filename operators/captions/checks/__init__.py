@@ -27,8 +27,8 @@ from thresher.operators.captions.checks import (
 )
 from thresher.operators.captions.checks.decided import agreement
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.language.words import count
 from thresher.operators.captions.record import CaptionRecord, Claim, Text
-from thresher.operators.captions.words import count
 from thresher.schemas import Column
 
 __all__ = ["COLUMNS", "HIGHEST", "agreement", "judged", "record_findings", "text_findings"]

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from thresher.operators.captions.checks import numbers
 from thresher.operators.captions.checks.entities import named
 from thresher.operators.captions.checks.ocr import plain
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.language import numbers
+from thresher.operators.captions.language.words import quotes, unquoted
 from thresher.operators.captions.record import CaptionRecord, Entity, Text
 from thresher.operators.captions.taxonomy import WRITTEN, Level
-from thresher.operators.captions.words import quotes, unquoted
 
 LEAST = 1.0
 """Share of numbers, quotes and entities that both languages have (images.md 6.3)."""

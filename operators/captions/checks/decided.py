@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from thresher.operators.captions.checks import colours, wording
+from thresher.operators.captions.checks import wording
 from thresher.operators.captions.checks.levels import kinds
 from thresher.operators.captions.checks.ocr import matches, plain
+from thresher.operators.captions.language import colours
 from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Value
 from thresher.operators.captions.taxonomy import SURE, SURE_ELSE, Verdict
 

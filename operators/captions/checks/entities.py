@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 import regex
 from rapidfuzz.distance import Levenshtein
 
-from thresher.operators.captions.checks.lexicon import COMMON, OPENERS, PARTICLES
 from thresher.operators.captions.checks.sentences import holding, parts
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.language.names import COMMON, OPENERS, PARTICLES
+from thresher.operators.captions.language.words import HAN, items, split, unquoted, words
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Text
 from thresher.operators.captions.taxonomy import Lang
-from thresher.operators.captions.words import HAN, items, split, unquoted, words
 
 LEAST = 1.0
 """Share of the names with evidence (images.md 6.3)."""

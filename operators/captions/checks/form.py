@@ -3,9 +3,9 @@
 import regex
 
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.language.words import count
 from thresher.operators.captions.record import Text
 from thresher.operators.captions.taxonomy import LENGTHS
-from thresher.operators.captions.words import count
 
 SHORTEST = 3
 """Words; less is no caption (images.md 6.3), unless the level allows it."""

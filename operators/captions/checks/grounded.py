@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from thresher.operators.captions.checks import colours, numbers
 from thresher.operators.captions.checks.entities import common, named, names, stands
 from thresher.operators.captions.checks.ocr import plain
 from thresher.operators.captions.checks.sentences import parts
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.language import colours, numbers
+from thresher.operators.captions.language.words import quotes, unquoted
 from thresher.operators.captions.record import CaptionRecord, Claim, Text
-from thresher.operators.captions.words import quotes, unquoted
 
 LEAST = 1.0
 """Share that the claims hold: a text may say less than its claims, never more. Ours."""

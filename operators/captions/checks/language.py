@@ -3,8 +3,8 @@
 import regex
 
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.language.words import HAN, unquoted
 from thresher.operators.captions.record import Text
-from thresher.operators.captions.words import HAN, unquoted
 
 LEAST = {"zh": 0.5, "en": 0.95}
 """Of the letters outside quotes, Han in Chinese; in English at most 0.05 may be Han (images.md 6.3). We count

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 import regex
 
-from thresher.operators.captions.checks import numbers
 from thresher.operators.captions.checks.entities import evidenced, named
-from thresher.operators.captions.checks.lexicon import word_set
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.language import numbers
+from thresher.operators.captions.language.words import word_set, words
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Text, Thing
 from thresher.operators.captions.taxonomy import LANGS, Lang
-from thresher.operators.captions.words import words
 
 SURE = 0.9
 """Probability from which a fact must be said (images.md 6.3)."""

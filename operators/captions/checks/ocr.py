@@ -10,8 +10,8 @@ from rapidfuzz.distance import Levenshtein
 from thresher.operators.captions.checks.pii import ANY_MASK, masked
 from thresher.operators.captions.checks.sentences import holding
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.language.words import HAN, quotes, scripts, words
 from thresher.operators.captions.record import Facts, OcrLine, Text
-from thresher.operators.captions.words import HAN, quotes, scripts, words
 
 ALIKE = 0.8
 """1 - Levenshtein / longer length from which a quote is a line (images.md 6.3)."""

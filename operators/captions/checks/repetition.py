@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.language.words import items, split, words
 from thresher.operators.captions.record import Text
-from thresher.operators.captions.words import items, split, words
 
 DUPLICATES = 0.2
 """Share of sentences that stood before (images.md 6.3)."""

@@ -4,8 +4,8 @@ import regex
 
 from thresher.operators.captions.checks.sentences import holding
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.language.words import split, unquoted
 from thresher.operators.captions.record import Facts, Text
-from thresher.operators.captions.words import split, unquoted
 
 OPINIONS = 0.1
 """Share of the sentences of long and dense texts (images.md 6.3)."""

@@ -10,12 +10,12 @@ from typing import Literal, get_args
 
 import regex
 
-from thresher.operators.captions.checks import numbers
 from thresher.operators.captions.checks.ocr import plain
-from thresher.operators.captions.facts.colours import NAMES, word
 from thresher.operators.captions.facts.nouns import counted, plural
+from thresher.operators.captions.language import numbers
+from thresher.operators.captions.language.colours import NAMES, word
+from thresher.operators.captions.language.words import HAN, quoted
 from thresher.operators.captions.taxonomy import Lang
-from thresher.operators.captions.words import HAN, quoted
 
 Extent = Literal["most", "some"]
 EXTENTS: tuple[Extent, ...] = get_args(Extent)

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from thresher.operators.base import Failure
+from thresher.operators.captions.language.words import count, quotes
 from thresher.operators.captions.reason.said import plain
 from thresher.operators.captions.reason.thought import mention
 from thresher.operators.captions.record import Part
 from thresher.operators.captions.taxonomy import SURE_ELSE, Lang
-from thresher.operators.captions.words import count, quotes
 from thresher.operators.models.chat.chat import Chat
 from thresher.operators.models.chat.messages import Form, Message
 

@@ -10,9 +10,9 @@ from thresher.operators.captions.checks.pii import masked
 from thresher.operators.captions.checks.repetition import repetition
 from thresher.operators.captions.checks.style import objective
 from thresher.operators.captions.draw.synthesis import Synth, level_of
+from thresher.operators.captions.language.words import count, language_of
 from thresher.operators.captions.record import CaptionRecord, Meta, Text, joined
 from thresher.operators.captions.taxonomy import Lang, Level
-from thresher.operators.captions.words import count, language_of
 
 Split = Literal["raw", "recaption", "fused"]
 FEWEST = 3

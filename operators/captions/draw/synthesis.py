@@ -15,9 +15,9 @@ from pydantic import field_validator
 from thresher.operators.base import Params
 from thresher.operators.captions.draw.dice import Dice
 from thresher.operators.captions.draw.weave import MOST_ADDED, weave
+from thresher.operators.captions.language.words import count
 from thresher.operators.captions.record import CaptionRecord, Claim
 from thresher.operators.captions.taxonomy import LENGTHS, Field, Lang, Level
-from thresher.operators.captions.words import count
 
 Drawn = Literal["medium", "long", "dense"]
 FIELDS: dict[Field, float] = dict.fromkeys(get_args(Field), 0.8) | {

@@ -6,9 +6,9 @@ from thresher.operators.captions.checks import text_findings
 from thresher.operators.captions.facts.contents import contents
 from thresher.operators.captions.facts.looks import looks
 from thresher.operators.captions.facts.statement import TOPICS, Statement, listed
+from thresher.operators.captions.language.words import count
 from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Maker, Text, joined
 from thresher.operators.captions.taxonomy import LENGTHS, WRITTEN, Lang, Level
-from thresher.operators.captions.words import count
 
 BACKEND = "facts"
 REVISION = "1"

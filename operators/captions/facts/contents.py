@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from thresher.operators.captions.facts.nouns import counted, en_number, zh_number
+from thresher.operators.captions.facts.nouns import counted
 from thresher.operators.captions.facts.statement import Known, Statement, Words, percent
+from thresher.operators.captions.language.numbers import en_number, zh_number
+from thresher.operators.captions.language.words import quotes, words
 from thresher.operators.captions.record import Facts, OcrLine, Value
 from thresher.operators.captions.taxonomy import SURE, KeyPoint
-from thresher.operators.captions.words import quotes, words
 
 LOWEST = 0.015
 """Height of a line as share of the short side; smaller text is not quoted (images.md 6.3)."""

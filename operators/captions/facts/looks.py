@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from thresher.operators.captions.facts.colours import word
 from thresher.operators.captions.facts.statement import Known, Statement, Words, listed, percent
+from thresher.operators.captions.language.colours import word
 from thresher.operators.captions.record import Facts, Value
 
 SMALL, LARGE = 512, 1024

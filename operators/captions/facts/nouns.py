@@ -1,5 +1,6 @@
 """Things that detectors name: English plural, Chinese noun and measure word."""
 
+from thresher.operators.captions.language.numbers import en_number, zh_number
 from thresher.operators.captions.taxonomy import Lang
 
 _ZH = {
@@ -30,8 +31,6 @@ _PLURALS = {
     "person": "people", "man": "men", "woman": "women", "child": "children", "sheep": "sheep",
     "mouse": "mice", "knife": "knives", "scissors": "scissors", "fish": "fish",
 }  # fmt: skip
-_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_ZH_NUMBERS = "零一两三四五六七八九十"
 
 
 def counted(count: int, label: str, lang: Lang) -> str:
@@ -39,16 +38,6 @@ def counted(count: int, label: str, lang: Lang) -> str:
     if lang == "zh":
         return zh_number(count) + _ZH.get(label, f"个{label}")
     return f"{en_number(count)} {label if count == 1 else plural(label)}"
-
-
-def en_number(count: int) -> str:
-    """A count in words up to ten, then in digits."""
-    return _NUMBERS[count] if count <= 10 else str(count)
-
-
-def zh_number(count: int) -> str:
-    """The same before a measure word."""
-    return _ZH_NUMBERS[count] if count <= 10 else str(count)
 
 
 def plural(label: str) -> str:

@@ -7,7 +7,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from thresher.operators.base import Batch, Measure, Values, View
-from thresher.operators.captions.facts.colours import NAMES, named
+from thresher.operators.captions.facts.colours import named
+from thresher.operators.captions.language.colours import NAMES
 from thresher.operators.registry import operator
 from thresher.schemas import Column
 

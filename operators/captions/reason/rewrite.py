@@ -6,7 +6,7 @@ This is what rules can decide; `judging` asks a model for the rest.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from thresher.operators.captions.reason.lexicon import FREE, RELATIONS, points
+from thresher.operators.captions.language.lexicon import FREE, RELATIONS, points
 from thresher.operators.captions.reason.said import Bound, Said, content, others, said
 from thresher.operators.captions.record import Claim
 from thresher.operators.captions.taxonomy import Field, KeyPoint, Lang

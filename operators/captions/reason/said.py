@@ -6,9 +6,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from thresher.operators.captions.reason.lexicon import RELATIONS, Concept, hits
+from thresher.operators.captions.language.lexicon import RELATIONS, Concept, hits
+from thresher.operators.captions.language.words import quotes, unquoted
 from thresher.operators.captions.taxonomy import Lang
-from thresher.operators.captions.words import quotes, unquoted
 
 _NUMBERS = {
     "single": 1, "lone": 1, "two": 2, "pair": 2, "couple": 2, "three": 3, "trio": 3, "four": 4, "five": 5,

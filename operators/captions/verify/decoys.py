@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from thresher.operators.captions.language.colours import word
+from thresher.operators.captions.language.numbers import en_number, zh_number
 from thresher.operators.captions.record import CaptionRecord, Claim, Value
 from thresher.operators.captions.taxonomy import Lang
 
@@ -27,16 +29,13 @@ _RARE = (
     ("sombrero", "墨西哥宽边帽"), ("gondola", "贡多拉"), ("cannon", "大炮"),
 )  # fmt: skip
 _SIGNS = ("QUINCE & DAUGHTERS", "FERRY 4711", "ZUM KROKODIL", "NO FISHING 1873")
-_COLOURS = (
-    (("red", "green"), ("红", "绿")), (("green", "purple"), ("绿", "紫")), (("blue", "orange"), ("蓝", "橙")),
-    (("yellow", "purple"), ("黄", "紫")), (("orange", "blue"), ("橙", "蓝")),
-    (("purple", "yellow"), ("紫", "黄")), (("white", "black"), ("白", "黑")),
-    (("black", "white"), ("黑", "白")), (("brown", "blue"), ("棕", "蓝")), (("pink", "green"), ("粉", "绿")),
-    (("grey", "red"), ("灰", "红")), (("gray", "red"), ("灰", "红")),
-)  # fmt: skip
-"""A colour, and one that is not taken for it; in English and in Chinese."""
-_NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_HAN_NUMBERS = ("", "一", "两", "三", "四", "五", "六", "七", "八", "九", "十")
+_OTHER_COLOUR = {
+    "red": "green", "green": "purple", "blue": "orange", "yellow": "purple", "orange": "blue",
+    "purple": "yellow", "white": "black", "black": "white", "brown": "blue", "pink": "green", "grey": "red",
+}  # fmt: skip
+"""A colour -> one that is not taken for it."""
+_MOST = 10
+"""Things in a claim whose count is changed."""
 _MORE = 6
 """By so much a made-up count is off: nobody miscounts a few things by that."""
 
@@ -92,9 +91,9 @@ def _own(record: CaptionRecord, record_id: bytes) -> Iterator[Claim]:
 def _counted(claim: Claim, value: Value) -> dict[Lang, str]:
     count = value.count
     made: dict[Lang, str] = {}
-    if count is None or not 0 < count < len(_NUMBERS):
+    if count is None or not 0 < count <= _MOST:
         return {}
-    words = {"en": rf"\b({_NUMBERS[count]}|{count})\b", "zh": f"{_HAN_NUMBERS[count]}|(?<!\\d){count}(?!\\d)"}
+    words = {"en": rf"\b({en_number(count)}|{count})\b", "zh": rf"{zh_number(count)}|(?<!\d){count}(?!\d)"}
     for lang, text in claim.text.items():
         changed, times = re.subn(words[lang], str(count + _MORE), text, flags=re.IGNORECASE)
         if times == 1:
@@ -104,13 +103,15 @@ def _counted(claim: Claim, value: Value) -> dict[Lang, str]:
 
 def _coloured(claim: Claim, value: Value, said: str) -> dict[Lang, str]:
     """With another colour, unless that is in the record too."""
-    colour = (value.colour or "").strip().lower()
+    colour = (value.colour or "").strip().lower().replace("gray", "grey")
     made: dict[Lang, str] = {}
-    for (old, new), (old_zh, new_zh) in _COLOURS:
+    for old, new in _OTHER_COLOUR.items():
+        old_zh, new_zh = (word(name, "zh").removesuffix("色") for name in (old, new))
         if colour not in (old, old_zh, f"{old_zh}色") or new in said or new_zh in said:
             continue
         for lang, text in claim.text.items():
-            pattern, instead = (rf"\b{old}\b", new) if lang == "en" else (old_zh, new_zh)
+            spelt = old.replace("grey", "gr[ae]y")
+            pattern, instead = (rf"\b{spelt}\b", new) if lang == "en" else (old_zh, new_zh)
             changed, times = re.subn(pattern, instead, text, flags=re.IGNORECASE)
             if times == 1:
                 made[lang] = changed

@@ -1,4 +1,4 @@
-"""Numbers in English and Chinese text, told apart by how sure it is that they count something.
+"""Numbers in English and Chinese, told apart by how sure it is that they count something.
 
 `sure`: a number that counts things, such as `three boats` or `三艘船`. `possible`: whatever may be read as a
 number, such as `a pair`, `third`, `双` or `四周`. What one language surely counts must be possible in the
@@ -10,8 +10,8 @@ import unicodedata
 
 import regex
 
+from thresher.operators.captions.language.words import unquoted
 from thresher.operators.captions.taxonomy import Lang
-from thresher.operators.captions.words import unquoted
 
 _UNITS = {
     "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
@@ -61,6 +61,16 @@ _IDIOM = regex.compile(
     r"|千军万马|百花|万里|千里|第[〇零一二两三四五六七八九十百千万亿\d]+|[〇零一二两三四五六七八九十百千万亿\d]+分之"
     r"[〇零一二两三四五六七八九十百千万亿\d]+"
 )
+
+
+def en_number(count: int) -> str:
+    """A count in words up to ten, then in digits."""
+    return list(_UNITS)[count] if count <= 10 else str(count)
+
+
+def zh_number(count: int) -> str:
+    """The same before a measure word."""
+    return "零一两三四五六七八九十"[count] if count <= 10 else str(count)
 
 
 def sure(text: str, lang: Lang) -> frozenset[float]:

@@ -54,6 +54,11 @@ def words(text: str) -> list[str]:
     return [word for word in _BOUNDARY.split(text) if _WORD.search(word)]
 
 
+def word_set(text: str) -> frozenset[str]:
+    """What stands between blanks."""
+    return frozenset(text.split())
+
+
 def items(text: str) -> list[str]:
     """The items of tags: what stands between commas, outside quotes and numbers."""
     return _cut(text, [m.span() for m in _ITEMS.finditer(text)], keep=False)

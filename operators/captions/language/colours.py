@@ -1,9 +1,21 @@
-"""Words of colour in English and Chinese, as basic colours."""
+"""Names of colours in English and Chinese, and which basic colours the words of a text mean.
+
+`sure`: the basic colour that a word can only mean, such as `red boat` or `红色`. `possible`: every one that a
+word or character may mean, such as gold and yellow by `golden` or `金`. The colours of `lexicon` are a third
+list on purpose: each of them excludes the others, so it has no word that may mean two.
+"""
 
 import regex
 
-from thresher.operators.captions.checks.lexicon import word_set
+from thresher.operators.captions.language.words import word_set
+from thresher.operators.captions.taxonomy import Lang
 
+_NAMED = {
+    "black": "黑", "grey": "灰", "white": "白", "red": "红", "orange": "橙", "yellow": "黄", "green": "绿",
+    "blue": "蓝", "purple": "紫", "pink": "粉", "brown": "棕", "olive": "橄榄", "yellow-green": "黄绿",
+}  # fmt: skip
+NAMES = tuple(_NAMED)
+"""Of level 1 of the ISCC-NBS system."""
 _EN = {
     "red": "red", "crimson": "red", "scarlet": "red", "maroon": "red", "burgundy": "red",
     "vermilion": "red", "blue": "blue", "navy": "blue", "azure": "blue", "cobalt": "blue",
@@ -33,6 +45,11 @@ _ZH = {
 _SURE_ZH = regex.compile(r"([红蓝绿黄黑白灰紫棕褐粉])(?:颜)?色")
 _WORD = regex.compile(r"\p{Latin}+")
 _BLACK_AND_WHITE = regex.compile(r"(?i)black[- ]and[- ]white|黑白")
+
+
+def word(name: str, lang: Lang) -> str:
+    """The colour `name` in a language. Raises KeyError."""
+    return f"{_NAMED[name]}色" if lang == "zh" else name
 
 
 def sure(text: str) -> frozenset[str]:

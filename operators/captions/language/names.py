@@ -1,10 +1,6 @@
 """Capitalised English words that name no entity, and words that begin a sentence."""
 
-
-def word_set(text: str) -> frozenset[str]:
-    """The words of a text."""
-    return frozenset(text.split())
-
+from thresher.operators.captions.language.words import word_set
 
 COMMON = word_set(
     """
