@@ -16,7 +16,10 @@ from thresher.operators.models.chat.params import ChatParams
 
 BY_RULE = [planted for planted in PLANTED if not planted.judge]
 JUDGED = [planted for planted in PLANTED if planted.judge]
-NUMBERS = {2: ("two", "两"), 3: ("three", "三"), 4: ("four", "四"), 9: ("nine", "九"), 12: ("twelve", "十二")}
+NUMBERS = {
+    2: ("two", "两"), 3: ("three", "三"), 4: ("four", "四"), 9: ("nine", "九"), 12: ("twelve", "十二"),
+    16: ("sixteen", "十六"), 25: ("twenty-five", "二十五"),
+}  # fmt: skip
 COLOURS = {"red": "红色", "blue": "蓝色", "green": "绿色", "black": "黑色"}
 
 

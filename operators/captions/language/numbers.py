@@ -3,7 +3,8 @@
 `sure`: a number that counts things, such as `three boats` or `三艘船`. `possible`: whatever may be read as a
 number, such as `a pair`, `third`, `双` or `四周`. What one language surely counts must be possible in the
 other: so idioms, ordinals, decades and articles raise no alarm. One is never sure: `a`, `one`, `一` and
-`一个` do the work of articles.
+`一个` do the work of articles. `retold`: what a text told anew must keep; between the two, as `a pair` says
+how many there are, and so does `only one`.
 """
 
 import unicodedata
@@ -55,12 +56,23 @@ _CLASSIFIER = regex.compile(
     r"|盆|篮|筐|箱|袋|罐|壶|桶|头(?=牛|猪|象|大象|驴|狮|鲸)|匹|尊|顶|双|群(?=人|鸟|羊)|层|级|行|串|束|枚|根|架"
     r"|人(?!行|称|世)|岁|米|厘米|毫米|公里|小时|分钟)"
 )
+MEASURES = "个只条张把位名座艘辆匹头朵棵本件双对扇盏架枚颗根块片层排行串群杯瓶碗盘幅台家间栋幢支枝"
+"""Signs that may be measure words; `_CLASSIFIER` has those that surely are, and units."""
 _IDIOM = regex.compile(
     r"三三两两|三五成群|五颜六色|五彩|五光十色|七彩|四面八方|四通八达|千家万户|万家灯火|乱七八糟|七上八下|横七竖八"
     r"|丢三落四|接二连三|一两|一二|二三|两三|三四|三五|四五|五六|六七|七八|八九|[数几]十|十几|[数几]百|[数几]千|[数几]万|成千上万"
     r"|千军万马|百花|万里|千里|第[〇零一二两三四五六七八九十百千万亿\d]+|[〇零一二两三四五六七八九十百千万亿\d]+分之"
     r"[〇零一二两三四五六七八九十百千万亿\d]+"
 )
+_RETOLD = {
+    "en": regex.compile(
+        r"\b(?:\d+(?:[.,]\d+)*|single|lone|(?:only|exactly|just) one|pair|couple|trio|dozen)\b"
+    ),
+    "zh": regex.compile(
+        rf"\d+(?:\.\d+)?|唯一|仅有一|只有一|(?<!第)(?:[两二三四五六七八九]?十[一二三四五六七八九]?|[两二三四五六七八九])"
+        rf"(?=[{MEASURES}岁人])"
+    ),
+}
 
 
 def en_number(count: int) -> str:
@@ -106,6 +118,20 @@ def possible(text: str) -> frozenset[float]:
         found |= {float(_HAN_SCALE[c]) for c in match[0] if c in _HAN_SCALE}
     found |= {float(value) for c, value in _ZH_LOOSE.items() if c in plain}
     return frozenset(found)
+
+
+def retold(text: str, lang: Lang) -> list[tuple[int, int, str]]:
+    """Place and digits of the numbers that a lower-case text must keep when it is told anew; clock times and
+    parts of codes are among them."""
+    found = []
+    for match in _RETOLD[lang].finditer(text):
+        word = match[0]
+        value = _LOOSE.get(word, 1) if lang == "en" else _chinese(word.lstrip("唯仅只有")) or 1
+        digits = word.replace(",", "") if word[0].isdigit() else f"{value:.0f}"
+        found.append((*match.span(), digits))
+    if lang == "en":
+        found += [(a, b, f"{value:.0f}") for a, b, value in _english(text) if value >= 2]
+    return found
 
 
 def _digits(text: str) -> list[tuple[int, int, float]]:

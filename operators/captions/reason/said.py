@@ -7,22 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from thresher.operators.captions.language.lexicon import RELATIONS, Concept, hits
+from thresher.operators.captions.language.numbers import MEASURES, retold
 from thresher.operators.captions.language.words import quotes, unquoted
 from thresher.operators.captions.taxonomy import Lang
 
-_NUMBERS = {
-    "single": 1, "lone": 1, "two": 2, "pair": 2, "couple": 2, "three": 3, "trio": 3, "four": 4, "five": 5,
-    "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "dozen": 12,
-    "thirteen": 13, "fourteen": 14, "fifteen": 15, "twenty": 20, "thirty": 30,
-}  # fmt: skip
-_NUMBER = {
-    "en": re.compile(rf"\b(?:\d+(?:[.,]\d+)*|{'|'.join(_NUMBERS)}|(?:only|exactly|just) one)\b"),
-    "zh": re.compile(
-        r"\d+(?:\.\d+)?|(?:唯一|仅有一|只有一)|(?<!第)(?:[两二三四五六七八九]?十[一二三四五六七八九]?|[两二三四五六七八九])"
-        r"(?=[个只条张把位名座艘辆匹头朵棵本件双对扇盏架枚颗根块片层排行串群杯瓶碗盘幅台家间栋幢支枝岁人])"
-    ),
-}
-_HAN_DIGITS = {han: n for n, han in enumerate("一二三四五六七八九", 1)} | {"两": 2}
 _NEGATION = {
     "en": re.compile(
         r"\b(?:no|not|never|none|without|nobody|nothing|neither|nor|lacking|devoid of|free of|free from"
@@ -40,9 +28,7 @@ _STOP = re.compile(
 _PREPOSITIONS = re.compile(
     r"\b(?:in|on|at|by|from|near|beside|next|under|over|behind|above|below|between|to|into|onto)\b"
 )
-_MEASURE = re.compile(
-    r"^(?:的|[个只条张把位名座艘辆匹头朵棵本件双对扇盏架枚颗根块片层排行串群杯瓶碗盘幅台家间栋幢支枝])+|^[小大老旧新]"
-)
+_MEASURE = re.compile(rf"^(?:的|[{MEASURES}])+|^[小大老旧新]")
 _NAME = re.compile(r"(?<![.!?\"“] )(?<!^)\b[A-Z][\w'’-]*(?:\s+(?:of\s+|the\s+)?[A-Z][\w'’-]*)*")
 
 Things = frozenset[str]
@@ -77,9 +63,7 @@ def said(text: str, lang: Lang, names: Iterable[str] = ()) -> Said:
     bare = unquoted(text)
     low = bare.lower()
     bound = {_bind(low, lang, concept, a, b) for concept, a, b in hits(low, lang)}
-    bound |= {
-        _bind(low, lang, Concept("number", _value(m[0])), *m.span()) for m in _NUMBER[lang].finditer(low)
-    }
+    bound |= {_bind(low, lang, Concept("number", digits), a, b) for a, b, digits in retold(low, lang)}
     bound |= {_bind(low, lang, Concept("negation", "not"), *m.span()) for m in _NEGATION[lang].finditer(low)}
     found = [m[0] for m in _NAME.finditer(bare)] if lang == "en" else []
     found += [name for name in names if name.lower() in low]
@@ -107,7 +91,7 @@ def others(text: str, lang: Lang) -> Things:
     if _NEGATION[lang].search(text):
         return frozenset()
     spans = [(hit.start, hit.end) for hit in hits(text, lang)]
-    spans += [(m.start(), m.end() + (lang == "zh")) for m in _NUMBER[lang].finditer(text)]  # 三艘
+    spans += [(a, b + (lang == "zh")) for a, b, _ in retold(text, lang)]  # 三艘
     for a, b in spans:
         text = text[:a] + "，" * len(text[a:b]) + text[b:]
     return content(text, lang)
@@ -139,17 +123,6 @@ def _sides(text: str, lang: Lang, start: int, end: int) -> tuple[str, str]:
     split = "比" if text[start] == "比" else "在"
     first, _, second = (before + text[start:end]).rpartition(split)
     return first, second.removesuffix(text[start:end])
-
-
-def _value(word: str) -> str:
-    if word.endswith(" one") or word in ("唯一", "仅有一", "只有一"):
-        return "1"
-    if word in _NUMBERS:
-        return str(_NUMBERS[word])
-    if word[0].isdigit():
-        return word.replace(",", "")
-    tens, ten, ones = word.rpartition("十")
-    return str((_HAN_DIGITS.get(tens, 1) * 10 if ten else 0) + _HAN_DIGITS.get(ones, 0))
 
 
 def _stem(word: str) -> str:
