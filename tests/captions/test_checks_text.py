@@ -85,6 +85,7 @@ def test_nobody_read_the_picture() -> None:
     ("check", "text", "lang"),
     [
         ("refusal", "I'm sorry, but I can't help with describing people in this picture today.", "en"),
+        ("refusal", "I'm unable to describe the people who stand in this picture of a quiet street.", "en"),
         ("refusal", "As an AI language model, I am not able to see the picture that you sent me.", "en"),
         ("refusal", "抱歉，我无法描述这张图片中的人物，请换一张图片再试一次，谢谢您的理解。", "zh"),
         ("refusal", "作为一个人工智能模型，我不能识别图片中出现的人物身份和相关的信息。", "zh"),

@@ -4,6 +4,7 @@ import json
 from typing import Any, NamedTuple
 
 from thresher.operators.base import Failure
+from thresher.operators.models.chat.refusals import REFUSAL, UNABLE
 from thresher.operators.models.chat.wire import MOST_BYTES, Answer, clean
 from thresher.schemas import Reason
 
@@ -16,10 +17,6 @@ _FILTERS = (
     *("data_inspection", "responsibleaipolicyviolation"),
 )
 """What hosted servers write into the error of a request that they filtered."""
-_REFUSALS = (
-    *("i'm sorry", "i am sorry", "sorry,", "i can't", "i cannot", "i'm unable", "i am unable", "i won't"),
-    *("as an ai", "抱歉", "很抱歉", "对不起", "我无法", "我不能"),
-)
 
 
 TOKEN_BYTES = 4
@@ -165,7 +162,7 @@ def one_object(reply: Reply) -> dict[str, Any]:
         else:
             found.append(value)
         start = text.find("{", end)
-    if not found and text.replace("’", "'").lstrip("\"'* \n").lower().startswith(_REFUSALS):
+    if not found and (REFUSAL.match(text) or UNABLE.match(text)):
         raise Refusal(f"the model refused: {clean(text)}")
     if len(found) != 1:
         raise ValueError(f"the reply holds {'no' if not found else 'more than one'} JSON object")
