@@ -1,6 +1,7 @@
 """Things that detectors name: English plural, Chinese noun and measure word."""
 
 from thresher.operators.captions.language.numbers import en_number, zh_number
+from thresher.operators.captions.language.words import with_s
 from thresher.operators.captions.taxonomy import Lang
 
 _ZH = {
@@ -43,12 +44,4 @@ def counted(count: int, label: str, lang: Lang) -> str:
 def plural(label: str) -> str:
     """Of the last word of a label."""
     first, blank, last = label.rpartition(" ")
-    if last in _PLURALS:
-        more = _PLURALS[last]
-    elif last.endswith(("s", "x", "z", "ch", "sh")):
-        more = last + "es"
-    elif last.endswith("y") and last[-2:-1] not in "aeiou":
-        more = last[:-1] + "ies"
-    else:
-        more = last + "s"
-    return first + blank + more
+    return first + blank + (_PLURALS.get(last) or with_s(last))

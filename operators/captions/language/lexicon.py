@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from thresher.operators.captions.language.words import with_s
 from thresher.operators.captions.taxonomy import KeyPoint, Lang
 
 _TABLE = Path(__file__).with_suffix(".txt")
@@ -90,10 +91,7 @@ def _matcher(lang: Lang) -> tuple[re.Pattern[str], dict[str, Concept]]:
 def _third(word: str) -> str:
     """look+at -> looks+at, cry -> cries."""
     first, plus, rest = word.partition("+")
-    ending = "es" if first.endswith(("s", "sh", "ch", "x")) else "s"
-    if first.endswith("y") and first[-2:-1] not in tuple("aeiou"):
-        first, ending = first[:-1], "ies"
-    return first + ending + plus + rest
+    return with_s(first) + plus + rest
 
 
 def _spelt(word: str) -> str:

@@ -59,6 +59,13 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def with_s(word: str) -> str:
+    """`cups`, `boxes`, `berries`: a plural, or the third person of a verb."""
+    if word.endswith(("s", "x", "z", "ch", "sh")):
+        return word + "es"
+    return word[:-1] + "ies" if word.endswith("y") and word[-2:-1] not in "aeiou" else word + "s"
+
+
 def items(text: str) -> list[str]:
     """The items of tags: what stands between commas, outside quotes and numbers."""
     return _cut(text, [m.span() for m in _ITEMS.finditer(text)], keep=False)

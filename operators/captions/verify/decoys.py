@@ -109,13 +109,12 @@ def _coloured(claim: Claim, value: Value, said: str) -> dict[Lang, str]:
         old_zh, new_zh = (word(name, "zh").removesuffix("色") for name in (old, new))
         if colour not in (old, old_zh, f"{old_zh}色") or new in said or new_zh in said:
             continue
+        spelt = old.replace("grey", "gr[ae]y")
         for lang, text in claim.text.items():
-            spelt = old.replace("grey", "gr[ae]y")
             pattern, instead = (rf"\b{spelt}\b", new) if lang == "en" else (old_zh, new_zh)
             changed, times = re.subn(pattern, instead, text, flags=re.IGNORECASE)
             if times == 1:
                 made[lang] = changed
-        break
     return made
 
 
