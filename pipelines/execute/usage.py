@@ -72,6 +72,17 @@ def each_spent(run: Path, fp: str) -> list[dict[str, float]]:
     return [spent for file in files for spent in json.loads(file.read_bytes())["each"]]
 
 
+def spent_before(run: Path, fp: str) -> dict[str, float]:
+    """What a process asked of a model before its first record, to test it, named as in `each_spent`: the most
+    of all processes, as each asks the same; empty if nothing was asked."""
+    files = sorted((run / "log" / "models").glob(f"{fp}-*.json"))
+    notes = [json.loads(file.read_bytes())["spent"] for file in files]
+    tests = [{name: used[f"gate_{name}"] for name in used if f"gate_{name}" in used} for used in notes]
+    return max(
+        (test for test in tests if test.get("requests")), key=lambda test: test["requests"], default={}
+    )
+
+
 def remember(run: Path, table: str, label: str, used: dict[str, Any]) -> None:
     """Keep what a step's model did for the report."""
     file = run / "log" / "models.json"

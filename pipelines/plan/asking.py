@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from thresher.operators.base import Operator
 from thresher.operators.models.chat.measure import ChatMeasure
 from thresher.pipelines.cli.text import columns, counted
-from thresher.pipelines.execute.usage import each_spent
+from thresher.pipelines.execute.table import DISTRUSTED
+from thresher.pipelines.execute.usage import each_spent, gather, spent_before
 from thresher.pipelines.recipe import LoadedRecipe
 from thresher.pipelines.recipe.model import Table
 from thresher.schemas import UsageError
@@ -24,6 +25,7 @@ from thresher.schemas import UsageError
 if TYPE_CHECKING:
     from thresher.pipelines.execute.run import Run
     from thresher.pipelines.plan.compile import Plan
+    from thresher.pipelines.view import StepCount
 
 NORMAL_95 = 1.96
 """Standard errors to either side of a mean that hold 95 % of a normal distribution."""
@@ -50,10 +52,18 @@ class Asked:
     table: str
     step: str
     sample: int
-    """Records that came this far and were answered."""
+    """Records that the model was asked about."""
     rows: int
     """What the run would ask for."""
     costs: dict[str, Cost]
+    entered: int
+    """Records of the sample that came this far, also those that did not open."""
+    failed: dict[str, int]
+    """Reason -> how many of these failed here."""
+    once: dict[str, float]
+    """What is asked before the first record, whatever the number of records; empty where nothing is."""
+    warning: str
+    """Why the run's result would be worth little; mostly empty."""
 
 
 def ask(run: "Run", count: int, rows: Mapping[tuple[str, str], int]) -> list[Asked]:
@@ -70,12 +80,13 @@ def ask(run: "Run", count: int, rows: Mapping[tuple[str, str], int]) -> list[Ask
     scratch = Path(tempfile.mkdtemp(prefix="thresher-ask-"))
     try:
         loaded = _shortened(run.loaded, wanted)
-        Run(loaded, scratch, run.profile, local=run.local, limit=count, quiet=True, memo=run.memo).execute()
+        sample = Run(loaded, scratch, run.profile, local=run.local, limit=count, quiet=True, memo=run.memo)
+        done = {(t.name, step.label): step for t in sample.execute().tables for step in t.funnel}
         return [
             asked
             for table, labels in wanted.items()
             for label in labels
-            if (asked := _asked(run, scratch, table, label, rows.get((table, label), 0)))
+            if (asked := _asked(run, scratch, table, done[table, label], rows.get((table, label), 0)))
         ]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -106,15 +117,18 @@ def _shortened(loaded: LoadedRecipe, wanted: Mapping[str, Sequence[str]]) -> Loa
     return replace(loaded, recipe=recipe.model_copy(update={"tables": tables}))
 
 
-def _asked(run: "Run", scratch: Path, table: str, label: str, rows: int) -> Asked | None:
-    step = run.plan.tables[table].step(label)
+def _asked(run: "Run", scratch: Path, table: str, done: "StepCount", rows: int) -> Asked | None:
+    step = run.plan.tables[table].step(done.label)
     sample = [_quantities(spent) for spent in each_spent(scratch, step.fp)]
     if not sample:
         return None
     priced = getattr(step.operator.params, "price", None) is not None
     names = [name for name in sample[0] if name != "price" or priced]
     costs = {name: _cost([one[name] for one in sample], rows) for name in names}
-    return Asked(table, label, len(sample), rows, costs)
+    before = spent_before(scratch, step.fp)
+    once = {name: used for name, used in _quantities(before).items() if name in names} if before else {}
+    warning = DISTRUSTED if gather(scratch, step.fp).get("distrusted") else ""
+    return Asked(table, step.label, len(sample), rows, costs, done.entered, done.reasons, once, warning)
 
 
 def _quantities(spent: Mapping[str, float]) -> dict[str, float]:
@@ -147,6 +161,14 @@ def tell_asked(asked: Sequence[Asked], run: "Run") -> str:
             numbers = [cost.mean, cost.least, cost.most, cost.total]
             rows.append([name, *map(_number, numbers), "?" if cost.within is None else _number(cost.within)])
         lines.append(columns(rows, right=range(1, 6)))
+        if one.once:
+            took = ", ".join(f"{_number(used)} {name}" for name, used in one.once.items())
+            lines.append(f"And once, before the first record, to test the model: {took}")
+        if one.failed:
+            why = ", ".join(f"{reason} {number:,}" for reason, number in one.failed.items())
+            lines.append(f"{sum(one.failed.values()):,} of the {one.entered:,} that came here failed: {why}")
+        if one.warning:
+            lines.append(f"Warning: {one.warning}")
     if not asked:
         lines.append("\nNo record of the sample came as far as a model: ask for more")
     lines.append(f"Seconds are of requests; {run.profile.in_flight} are under way at once in each worker.")

@@ -2,7 +2,7 @@
 
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,15 @@ def checked(cli, plugin, chat_server, said, tmp_path: Path) -> Callable[..., Any
         Image.fromarray(noise).save(tmp_path / f"in/pool/{name}.png")
         (tmp_path / f"in/pool/{name}.txt").write_text(a_record(name).dumps())
 
-    def run(answer: Callable[[str], str], code: int = 0, **params: Any) -> Any:
+    def run(answer: Callable[[str], str], code: int = 0, plan: Sequence[str] = (), **params: Any) -> Any:
         server = chat_server(lambda body: reply(body, said(body), answer))
         steps: list[Any] = ["probe", {"caption.check": {"model": "judge", "endpoint": server.url} | params}]
         steps.append({"select": {"drop": {"caption_failed": "caption.failed_check is not null"}}})
         table = {"ingest": {"folder": "./pool"}, "steps": steps, "export": {"to": "./out"}}
         recipe = {"thresher": 1, "name": "checked", "tables": {"images": table}}
         (tmp_path / "in/r.yaml").write_text(json.dumps(recipe))
+        if plan:
+            return cli("plan", "in/r.yaml", "--run", "run", "--local", *plan)
         if code:
             return cli("run", "in/r.yaml", "--run", "run", "--local", code=code)
         cli.run("in/r.yaml", "--run", "run", "--local")
@@ -152,6 +154,20 @@ def test_who_is_blind_changes_nothing_and_is_reported(
         assert {(c.verdict, c.verifier) for c in record.claims} == {("unsure", "distrusted:judge")}
         assert "red" in rows[name]["caption.en.short"]
         assert rows[name]["caption.checks.claims"] is None
+
+
+@pytest.mark.parametrize("says", [honest, lambda _: "Yes."])
+def test_a_plan_tells_the_test_of_the_verifier_by_itself(checked, cli, tmp_path: Path, says: Any) -> None:
+    """30 statements in five samples each, once; 3 claims of each record and its decoys, if it is trusted."""
+    (asked,) = json.loads(checked(says, plan=["--ask", "2", "--json"]))["asked"]
+    trusted = says is honest
+    assert asked["once"]["requests"] == 150 and asked["once"]["tokens"] == 150 * 520
+    assert asked["costs"]["requests"]["least"] == 15 * trusted
+    assert asked["costs"]["requests"]["total"] <= 2 * (15 * trusted + 5)
+    assert asked["warning"].startswith("the model failed its test") != trusted
+    told = cli("plan", "in/r.yaml", "--run", "run", "--local", "--ask", "2")
+    assert "once, before the first record, to test the model: 150 requests, 78,000 tokens, " in told
+    assert ("Warning: the model failed its test" in told) != trusted
 
 
 def test_labels_and_prompts_count_by_their_content(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Can a verifier be trusted? It is asked once, before its first record, about drawn pictures."""
 
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -56,6 +56,7 @@ class Gated:
         self._model, self._prompts, self._verifier = model, prompts, verifier
         self._languages, self._calibration = languages, calibration
         self._gate: Gate | None = None
+        self._gate_spent: defaultdict[str, float] = defaultdict(float)
         self._each_spent: deque[Mapping[str, float]] = deque(maxlen=REMEMBERED)
         self._lock = threading.Lock()
 
@@ -73,9 +74,11 @@ class Gated:
 
     @property
     def spent(self) -> Mapping[str, float]:
-        """What the model used, the counts of the gate as `gate_*` (0 before that), and `distrusted`."""
+        """What the model used, the counts of the gate and what it took as `gate_*` (0 before that), and
+        `distrusted`."""
         counts = (self._gate or Gate(0, 0, 0, 0, 0))._asdict()
-        gate = {f"gate_{name}": count for name, count in counts.items()}
+        took = {name: self._gate_spent[name] for name in self._model.spent}
+        gate = {f"gate_{name}": count for name, count in (counts | took).items()}
         return {**self._model.spent, **gate, "distrusted": float(bool(self._gate and not self._gate.trusted))}
 
     @property
@@ -94,6 +97,7 @@ class Gated:
 
     def _ask(self) -> Gate | ThresherError:
         asked = planted(self._languages)
+        self._gate_spent.clear()
         said: Counter[tuple[bool, Verdict]] = Counter()
         for one, found in zip(asked, self._model.each(asked, self._choose), strict=True):
             if isinstance(found, ThresherError):
@@ -114,4 +118,7 @@ class Gated:
 
     async def _choose(self, chat: Chat, one: Planted) -> Choice | Failure:
         said = Message("user", (one.picture, question(self._prompts, one.claim)))
-        return await chat.choose([said], WORDS)
+        found = await chat.choose([said], WORDS)
+        for name, used in chat.spent.items():
+            self._gate_spent[name] += used
+        return found

@@ -205,8 +205,14 @@ def test_a_plan_asks_about_a_sample_and_the_run_asks_for_the_rest(cli, server, j
 
 def test_a_plan_says_how_much_the_sample_spreads(cli, server, judged, levels):
     server.faults = {level: ["truncated", "ok"] for level in levels[::2]}
-    (asked,) = json.loads(cli("plan", judged(), "--local", "--ask", "10", "--json"))["asked"]
-    requests = asked["costs"]["requests"]
+    server.faults |= {level: ["refusal"] for level in levels[::4]}
+    path = judged()
+    (asked,) = json.loads(cli("plan", path, "--local", "--ask", "10", "--json"))["asked"]
+    requests, refused = asked["costs"]["requests"], asked["failed"]["refused"]
+    assert asked["sample"] == 10 and 0 < refused < 10 and asked["once"] == {}
+    assert f"{refused} of the 10 that came here failed: refused {refused}" in cli(
+        "plan", path, "--local", "--ask", "10"
+    )
     assert (requests["least"], requests["most"]) == (1, 2) and 1 < requests["mean"] < 2
     assert 0 < requests["within"] < 76
 
