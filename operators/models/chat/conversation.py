@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TypeVar
 
 from thresher.operators.base import Failure
@@ -88,15 +89,16 @@ class Conversation:
         return Failure(Reason.UNPARSED, f"no reply is one of {', '.join(words)}: {clean(replies[0].text)}")
 
     async def _ask(self, question: Question) -> Reply | Failure | Unfit:
-        """One completion, from the memo if it is there."""
+        """One completion, from the memo if it is there, or will be: of equal requests one is sent."""
         now, server = settings.current(), self._together.server
         memo, written = now.opened(), question.written(server.model)
-        kept = memo.get(written.key) if memo else None
+        kept = await memo.awaited(written.key) if memo else None
         if kept:
             server.spent.memo_hits += 1
             self._spent.memo_hits += 1
         else:
-            found = await self._together.complete(question, written)
+            with memo.asking(written.key) if memo else nullcontext():
+                found = await self._together.complete(question, written)
             if isinstance(found, Failure | Unfit):
                 return found
             kept = found

@@ -5,6 +5,7 @@ fixed size. No fsync: what was handed to the kernel outlives a killed process. W
 not match its checksum, and is asked again.
 """
 
+import asyncio
 import json
 import os
 import secrets
@@ -12,6 +13,8 @@ import struct
 import threading
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -71,6 +74,8 @@ class Memo:
         self._indices: dict[Path, str] = {}
         self._changed, self._listed = 0, 0.0
         self._own: _Writer | None = None
+        self._asked: dict[bytes, asyncio.Event] = {}
+        """Key of what is under way -> set when that has ended."""
         folder.mkdir(parents=True, exist_ok=True)
         self.refresh()
 
@@ -84,6 +89,25 @@ class Memo:
             found = (self._line(place, key) for place in places)
             line = next((line for line in found if line is not None), None)
         return None if line is None else _unpacked(line)
+
+    async def awaited(self, key: bytes) -> Kept | None:
+        """The same; of what is being asked for now, when that has ended, with an answer or without."""
+        if first := self._asked.get(key):
+            await first.wait()
+        return self.get(key)
+
+    @contextmanager
+    def asking(self, key: bytes) -> Iterator[None]:
+        """Around asking for what has no answer: who comes with an equal request meanwhile can wait for it."""
+        if key in self._asked:  # those who waited in vain ask by themselves, side by side
+            yield
+            return
+        ended = self._asked[key] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._asked[key]
+            ended.set()
 
     def add(self, key: bytes, kept: Kept, price: float) -> None:
         """Keep an answer. Raises ThresherError where the file cannot be written."""

@@ -217,6 +217,23 @@ def test_a_plan_says_how_much_the_sample_spreads(cli, server, judged, levels):
     assert 0 < requests["within"] < 76
 
 
+@pytest.mark.parametrize("fault", ["ok", "413"])
+def test_of_equal_requests_at_the_same_time_one_is_sent(server, filled, plain, tmp_path, fault):
+    """Unless it gets no answer: then each asks by itself."""
+    server.faults, server.slow_s = {60: [fault]}, 0.2
+    asked = [[Message("user", (jpeg(plain(level)), "Judge it."))] for level in (60, 60, 60, 90)]
+    chat_settings.configure(chat_settings.Settings(4, str(tmp_path)))
+    try:
+        endpoint = Endpoint(server.url, "judge-1", 5)
+        found = filled(endpoint, asked, 100)
+    finally:
+        chat_settings.configure(chat_settings.Settings())
+    assert server.asked == {60: 1 if fault == "ok" else 3, 90: 1}
+    assert endpoint.spent["memo_hits"] == (2 if fault == "ok" else 0)
+    assert endpoint.each_spent[0]["requests"] == 1
+    assert [isinstance(one, Failure) for one in found] == [fault != "ok"] * 3 + [False]
+
+
 @pytest.mark.parametrize("said", ["no usage", "mad usage", "10 MB", "html"])
 def test_a_budget_binds_where_a_server_counts_no_tokens(server, filled, plain, tmp_path, monkeypatch, said):
     """By an estimate: 1,400 tokens for a picture and a quarter of the bytes; nothing that came is free."""
