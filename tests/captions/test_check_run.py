@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from thresher.operators.captions.record import CaptionRecord, Claim, Text, Value, joined
+from thresher.operators.captions.verify import check
 from thresher.operators.captions.verify.check import CaptionCheck, CheckParams
 from thresher.operators.captions.verify.planted import planted
+from thresher.operators.captions.verify.revision import judged_by
 from thresher.pipelines.plan.fingerprint import operator_fingerprint
 
 CAPTIONS = """
@@ -185,6 +187,14 @@ def test_labels_and_prompts_count_by_their_content(tmp_path: Path) -> None:
         fingerprint(30, "Is it?", "a"),
     ]
     assert len(set(made)) == 3 and fingerprint(30, "Is it so?", "b") == made[0]
+
+
+def test_hints_bounds_decoys_and_the_gate_are_in_the_revision(monkeypatch) -> None:
+    held, before = judged_by(), CaptionCheck(CheckParams(model="m")).revision()
+    for part in ("one by one", "0.75", "walrus", "FERRY 4711", "purple", "FIVE APPLES", "0.7"):
+        assert part in held
+        monkeypatch.setattr(check, "judged_by", lambda part=part: held.replace(part, "other"))
+        assert CaptionCheck(CheckParams(model="m")).revision() != before
 
 
 @pytest.mark.parametrize(

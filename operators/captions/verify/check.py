@@ -17,6 +17,7 @@ from thresher.operators.captions.taxonomy import LANGS, WRITTEN, Lang, Level
 from thresher.operators.captions.verify.calibration import Calibration, calibration_of
 from thresher.operators.captions.verify.claims import PROMPTS
 from thresher.operators.captions.verify.gate import Gated
+from thresher.operators.captions.verify.revision import judged_by
 from thresher.operators.captions.verify.verifier import Item, Verifier
 from thresher.operators.captions.write import Writer, Written
 from thresher.operators.models.chat.chat import Chat, ChatModel
@@ -133,7 +134,7 @@ class CaptionCheck(ChatMeasure):
 
     def asks(self) -> str:
         fitted = f"+labels-{self._calibration.revision}" if self._calibration else ""
-        return prompts_revision(self._prompts, (Written,)) + fitted
+        return prompts_revision({**self._prompts, "judged by": judged_by()}, (Written,)) + fitted
 
     @cached_property
     def _prompts(self) -> dict[str, str]:

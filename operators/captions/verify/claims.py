@@ -42,6 +42,8 @@ _LOOK_ELSE: dict[Lang, str] = {
     "en": "Look at the thing that it is about, and at nothing else.",
     "zh": "请只看这句话所说的东西。",
 }
+ASKED_BY = (WORDS, _LOOK, _LOOK_ELSE, SURE, SURE_ELSE)
+"""What is asked and judged by besides the prompts, for the revision."""
 
 
 def sure(field: Field) -> float:

@@ -1,7 +1,7 @@
 """Statements with known answers about drawn pictures, which a verifier is tested with."""
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -37,82 +37,12 @@ def planted(languages: tuple[Lang, ...]) -> tuple[Planted, ...]:
     """20 false and 10 true statements about five drawn pictures, by turns in each of the languages."""
     found: list[Planted] = []
     for true in (True, False):
-        said = [(picture, one) for picture, *kinds in _drawn() for one in kinds[not true]]
+        drawn = [(jpeg(draw()), kinds[not true]) for draw, *kinds in DRAWN]
+        said = [(picture, one) for picture, stated in drawn for one in stated]
         for i, (picture, (field, en, zh)) in enumerate(said):
             lang = languages[i % len(languages)]
             found.append(Planted(picture, field, lang, zh if lang == "zh" else en, true))
     return tuple(found)
-
-
-def _drawn() -> list[tuple[bytes, Sequence[_Said], Sequence[_Said]]]:
-    """Pictures, and what is true and what is false of each."""
-    return [
-        (
-            jpeg(_shapes("circle", "red", 1)),
-            [
-                ("primary.noun", "There is a circle.", "画面中有一个圆。"),
-                ("primary.key_attributes", "The circle is red.", "圆是红色的。"),
-            ],
-            [
-                ("primary.noun", "There is a dog.", "画面中有一只狗。"),
-                ("primary.key_attributes", "The circle is blue.", "圆是蓝色的。"),
-                ("count", "There are four circles.", "画面中有四个圆。"),
-                ("scene.noun", "The scene is a kitchen.", "场景是厨房。"),
-            ],
-        ),
-        (
-            jpeg(_shapes("square", "blue", 2)),
-            [
-                ("count", "There are two squares.", "画面中有两个正方形。"),
-                ("primary.key_attributes", "The squares are blue.", "正方形是蓝色的。"),
-            ],
-            [
-                ("count", "There are five squares.", "画面中有五个正方形。"),
-                ("primary.key_attributes", "The squares are red.", "正方形是红色的。"),
-                ("primary.noun", "There are triangles.", "画面中有三角形。"),
-                ("secondary.noun", "A woman stands beside the squares.", "正方形旁边站着一位女士。"),
-            ],
-        ),
-        (
-            jpeg(_shapes("circle", "green", 5)),
-            [
-                ("count", "There are five circles.", "画面中有五个圆。"),
-                ("primary.key_attributes", "The circles are green.", "这些圆是绿色的。"),
-            ],
-            [
-                ("count", "There are two circles.", "画面中有两个圆。"),
-                ("primary.key_attributes", "The circles are black.", "这些圆是黑色的。"),
-                ("primary.noun", "There is a bicycle.", "画面中有一辆自行车。"),
-                ("ocr", "The words “FIVE APPLES” are written in the picture.", "画面上写着“FIVE APPLES”。"),
-            ],
-        ),
-        (
-            jpeg(_word("OPEN")),
-            [
-                ("ocr", "The word “OPEN” is written in the picture.", "画面上写着“OPEN”。"),
-                ("primary.key_attributes", "The letters are black.", "字母是黑色的。"),
-            ],
-            [
-                ("ocr", "The word “CLOSED” is written in the picture.", "画面上写着“CLOSED”。"),
-                ("ocr", "The word “OVEN” is written in the picture.", "画面上写着“OVEN”。"),
-                ("primary.key_attributes", "The letters are green.", "字母是绿色的。"),
-                ("primary.noun", "There is a cat.", "画面中有一只猫。"),
-            ],
-        ),
-        (
-            jpeg(_beside()),
-            [
-                ("relation", "The red circle is left of the blue square.", "红色的圆在蓝色正方形的左边。"),
-                ("secondary.noun", "There is a square.", "画面中有一个正方形。"),
-            ],
-            [
-                ("relation", "The red circle is right of the blue square.", "红色的圆在蓝色正方形的右边。"),
-                ("count", "There are six squares.", "画面中有六个正方形。"),
-                ("secondary.attributes", "The square is green.", "正方形是绿色的。"),
-                ("scene.noun", "The scene is a beach.", "场景是海滩。"),
-            ],
-        ),
-    ]
 
 
 def _shapes(shape: str, colour: str, count: int) -> Pixels:
@@ -150,3 +80,73 @@ def _draw(picture: Pixels, shape: str, colour: str, x: int, radius: int) -> None
         cv2.circle(picture, (x, y), radius, _COLOURS[colour], -1)
     else:
         cv2.rectangle(picture, (x - radius, y - radius), (x + radius, y + radius), _COLOURS[colour], -1)
+
+
+DRAWN: tuple[tuple[Callable[[], Pixels], Sequence[_Said], Sequence[_Said]], ...] = (
+    (
+        partial(_shapes, "circle", "red", 1),
+        [
+            ("primary.noun", "There is a circle.", "画面中有一个圆。"),
+            ("primary.key_attributes", "The circle is red.", "圆是红色的。"),
+        ],
+        [
+            ("primary.noun", "There is a dog.", "画面中有一只狗。"),
+            ("primary.key_attributes", "The circle is blue.", "圆是蓝色的。"),
+            ("count", "There are four circles.", "画面中有四个圆。"),
+            ("scene.noun", "The scene is a kitchen.", "场景是厨房。"),
+        ],
+    ),
+    (
+        partial(_shapes, "square", "blue", 2),
+        [
+            ("count", "There are two squares.", "画面中有两个正方形。"),
+            ("primary.key_attributes", "The squares are blue.", "正方形是蓝色的。"),
+        ],
+        [
+            ("count", "There are five squares.", "画面中有五个正方形。"),
+            ("primary.key_attributes", "The squares are red.", "正方形是红色的。"),
+            ("primary.noun", "There are triangles.", "画面中有三角形。"),
+            ("secondary.noun", "A woman stands beside the squares.", "正方形旁边站着一位女士。"),
+        ],
+    ),
+    (
+        partial(_shapes, "circle", "green", 5),
+        [
+            ("count", "There are five circles.", "画面中有五个圆。"),
+            ("primary.key_attributes", "The circles are green.", "这些圆是绿色的。"),
+        ],
+        [
+            ("count", "There are two circles.", "画面中有两个圆。"),
+            ("primary.key_attributes", "The circles are black.", "这些圆是黑色的。"),
+            ("primary.noun", "There is a bicycle.", "画面中有一辆自行车。"),
+            ("ocr", "The words “FIVE APPLES” are written in the picture.", "画面上写着“FIVE APPLES”。"),
+        ],
+    ),
+    (
+        partial(_word, "OPEN"),
+        [
+            ("ocr", "The word “OPEN” is written in the picture.", "画面上写着“OPEN”。"),
+            ("primary.key_attributes", "The letters are black.", "字母是黑色的。"),
+        ],
+        [
+            ("ocr", "The word “CLOSED” is written in the picture.", "画面上写着“CLOSED”。"),
+            ("ocr", "The word “OVEN” is written in the picture.", "画面上写着“OVEN”。"),
+            ("primary.key_attributes", "The letters are green.", "字母是绿色的。"),
+            ("primary.noun", "There is a cat.", "画面中有一只猫。"),
+        ],
+    ),
+    (
+        _beside,
+        [
+            ("relation", "The red circle is left of the blue square.", "红色的圆在蓝色正方形的左边。"),
+            ("secondary.noun", "There is a square.", "画面中有一个正方形。"),
+        ],
+        [
+            ("relation", "The red circle is right of the blue square.", "红色的圆在蓝色正方形的右边。"),
+            ("count", "There are six squares.", "画面中有六个正方形。"),
+            ("secondary.attributes", "The square is green.", "正方形是绿色的。"),
+            ("scene.noun", "The scene is a beach.", "场景是海滩。"),
+        ],
+    ),
+)
+"""What draws a picture, and what is true and what is false of it."""
