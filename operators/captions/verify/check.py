@@ -75,7 +75,10 @@ class CaptionCheck(ChatMeasure):
         "targets of confidence: arXiv 2509.04664; one question for each claim: TIFA (arXiv 2303.11897); "
         "decoys: ours"
     )
-    cost = "one request with a picture for each claim, and a tenth more"
+    cost = (
+        "requests with a picture: 1.1 for each claim where the server tells probabilities, 5.5 where it does "
+        "not (five samples); and 30 or 150 once, to test the model"
+    )
 
     def writes(self) -> list[Column]:
         revision, of = self.revision(), self.params.of
