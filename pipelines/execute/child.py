@@ -117,7 +117,11 @@ def _serve() -> None:
             what = f"unexpected {type(error).__name__}: {error}. Run again with --debug to see where."
             answer = {"error": what, "trace": traceback.format_exc()}
         answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()
+        try:
+            answers.flush()
+        except BrokenPipeError:  # the parent was killed: nobody waits for this, nor for what is left of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())
+            return
         forget_opened()
 
 
