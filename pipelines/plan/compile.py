@@ -232,8 +232,9 @@ def _anchored(params: Params, base: Path) -> Params:
 def _stages(plan: TablePlan) -> list[list[str]]:
     """Group Measures into passes. A CPU Measure joins the earliest pass that opens its views anyway
     and comes after what it reads, also over a Decide between them; else the pass before it, else a
-    pass of its own."""
+    pass of its own. Two steps of one operator never share one: a pass tells them apart by its name."""
     stages: list[list[str]] = []
+    names: list[set[str]] = []
     opened: list[set[str]] = []
     movable: list[bool] = []
     place: dict[str, int] = {}
@@ -245,15 +246,18 @@ def _stages(plan: TablePlan) -> list[list[str]]:
             continue
         views = {v.kind for v in operator.views}
         first = max((place[label] for label in step.reads.values()), default=0)
-        open_to = [i for i in range(first, len(stages)) if operator.movable and movable[i]]
+        others = [i for i in range(first, len(stages)) if operator.name not in names[i]]
+        open_to = [i for i in others if operator.movable and movable[i]]
         chosen = next((i for i in open_to if views <= opened[i]), len(stages))
         if chosen == len(stages) and chosen > barrier and chosen - 1 in open_to:
             chosen -= 1
         if chosen == len(stages):
             stages.append([])
+            names.append(set())
             opened.append(set())
             movable.append(True)
         stages[chosen].append(step.label)
+        names[chosen].add(operator.name)
         opened[chosen] |= views
         movable[chosen] &= operator.movable
         place[step.label] = chosen

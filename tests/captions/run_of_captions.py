@@ -30,7 +30,6 @@ class ProbeParams(Params):
 class Probe(Measure):
     params_model = ProbeParams
     views = (View("header"),)
-    movable = False  # two of one name cannot share a pass
 
     def writes(self):
         name = self.params.name
