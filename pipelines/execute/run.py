@@ -1,6 +1,7 @@
 """A whole run: lock, plan, every table, ledger and report."""
 
 import json
+import os
 import secrets
 import shutil
 import tempfile
@@ -23,6 +24,7 @@ from thresher.pipelines.execute.signals import Interrupted, Stopper
 from thresher.pipelines.execute.table import Missing, TableRun
 from thresher.pipelines.ledger import write_ledger
 from thresher.pipelines.plan import Plan, compile_plan
+from thresher.pipelines.plan.keys import keyless, missing_keys
 from thresher.pipelines.plan.rates import pass_rate
 from thresher.pipelines.recipe import LoadedRecipe, Profile
 from thresher.pipelines.store.files import read_json, storage_error, write_bytes, write_json
@@ -100,6 +102,7 @@ class Run:
     def execute(self) -> RunSummary:
         """Run what is missing. Raises ThresherError, or Interrupted after a signal."""
         started = time.monotonic()
+        self._check_keys()
         with lock(self.folder), self.stopper, self._scratch_folder():
             try:
                 write_bytes(self.folder / "recipe.yaml", self.loaded.recipe.to_yaml().encode())
@@ -129,6 +132,17 @@ class Run:
                 except Missing:
                     continue
         return self.tables
+
+    def _check_keys(self) -> None:
+        """Raise ThresherError if a step shall ask a server and its key is missing, before a file is read.
+        Workers of a cluster have an environment of their own."""
+        on_cluster = not self.local and (self.profile.ray_address or os.environ.get("RAY_ADDRESS"))
+        steps = [step for table in self.plan.tables.values() for step in table.steps]
+        if on_cluster or not any(keyless(step.operator) for step in steps):
+            return
+        dry = Run(self.loaded, self.folder, self.profile, local=self.local, limit=self.limit, dry=True)
+        for error in missing_keys(dry.rehearse()):  # what was computed before asks nobody
+            raise error
 
     def _table(self, name: str) -> TableSummary:
         table = TableRun(self, self.plan.tables[name], self._sources[name])

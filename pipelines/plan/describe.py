@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from thresher.operators.base import Measure
 from thresher.pipelines.cli.text import columns, counted, size_text, time_text
 from thresher.pipelines.plan.estimate import estimate, planned
+from thresher.pipelines.plan.keys import missing_keys
 from thresher.pipelines.plan.rates import measured_rates
 
 if TYPE_CHECKING:
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 def describe(run: "Run") -> dict[str, Any]:
     """The plan as JSON-ready data; computes and writes nothing in the run directory."""
     rates = measured_rates(run.folder)
-    tables = {table.plan.name: _table(run, table, rates) for table in run.rehearse()}
-    return {"run": str(run.folder), "rates": rates, "tables": tables}
+    rehearsed = run.rehearse()
+    tables = {table.plan.name: _table(run, table, rates) for table in rehearsed}
+    warnings = dict.fromkeys(map(str, missing_keys(rehearsed)))
+    return {"run": str(run.folder), "rates": rates, "tables": tables, "warnings": [*warnings]}
 
 
 def _table(run: "Run", table: "TableRun", rates: dict[str, float]) -> dict[str, Any]:
@@ -63,6 +66,7 @@ def tell(described: dict[str, Any]) -> str:
         if passes:
             lines.append(f"Files are opened once for each of these passes: {passes}")
         lines.append(f"Estimated time: {time_text(table['seconds'])}" if running else "Everything is cached.")
+    lines += [f"Warning: {said}" for said in described["warnings"]]
     done = "Only the sample was asked about." if "asked" in described else "Nothing was run or written."
     lines.append(f"{done} Cost: {_cost(described)}.")
     return "\n".join(lines)

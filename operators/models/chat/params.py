@@ -80,6 +80,15 @@ class ChatParams(Params):
         revision = f"{self.backend} {self.revision()}"
         return LocalModel(engine(self.weights or "", device, batch), self.title, revision)
 
+    def key(self) -> str:
+        """The key for the endpoint, from this process's environment; empty where none is to be sent. Raises
+        ThresherError where the variable holds none."""
+        key = os.environ.get(self.key_env, "").strip() if self.endpoint else ""
+        if self.endpoint and self.key_env and not (key.isascii() and key.isprintable() and key):
+            what = f"the environment variable {self.key_env} holds no key"
+            raise ThresherError(what, self.endpoint, "Set it where the workers start, and run again")
+        return key
+
     def _check_local(self) -> None:
         if self.endpoint:
             what = f"the back end {self.backend} has no endpoint"
@@ -114,9 +123,5 @@ class ChatParams(Params):
             raise FieldError("no model is named", mend="Add `model: NAME`, as the server calls it")
 
     def _endpoint(self) -> Endpoint:
-        key = os.environ.get(self.key_env, "").strip() if self.key_env else ""
-        if self.key_env and not (key.isascii() and key.isprintable() and key):
-            what = f"the environment variable {self.key_env} holds no key"
-            raise ThresherError(what, self.endpoint, "Set it where the workers start, and run again")
         prices = Prices(self.price.input, self.price.output) if self.price else FREE
-        return Endpoint(self.endpoint, self.model, self.timeout_s, key, self.key_env, prices)
+        return Endpoint(self.endpoint, self.model, self.timeout_s, self.key(), self.key_env, prices)

@@ -203,6 +203,20 @@ def test_a_plan_asks_about_a_sample_and_the_run_asks_for_the_rest(cli, server, j
     assert server.answered.total() == sum(server.asked.values()) == 76
 
 
+def test_a_missing_key_is_told_before_a_file_is_read(cli, server, judged):
+    path, key = lean(judged()), cli.env.pop("JUDGE_KEY")
+    command = (path, "--run", "r", "--limit", "3", "--local")
+    assert "the environment variable JUDGE_KEY holds no key" in cli("plan", *command)
+    cli("run", *command, code=1)
+    assert "the environment variable JUDGE_KEY holds no key" in cli.err
+    assert not (cli.cwd / "r/catalog").exists() and not server.asked
+    cli.env["JUDGE_KEY"] = key
+    cli("run", *command)
+    del cli.env["JUDGE_KEY"]
+    assert "Warning" not in cli("plan", *command)
+    cli("run", *command)  # asks nobody any more
+
+
 def test_a_plan_says_how_much_the_sample_spreads(cli, server, judged, levels):
     server.faults = {level: ["truncated", "ok"] for level in levels[::2]}
     server.faults |= {level: ["refusal"] for level in levels[::4]}
