@@ -18,6 +18,8 @@ from PIL import Image
 
 from thresher.operators.captions.look import Seen, with_claims
 from thresher.operators.captions.record import CaptionRecord, Facts, OcrLine
+from thresher.operators.captions.verify.planted import planted
+from thresher.operators.models.chat.memo import ENTRY
 
 CLAIMS = [
     ("primary.noun", "A dog stands on a beach.", "一只狗站在沙滩上。", {"label": "dog"}),
@@ -63,6 +65,7 @@ def written(lang: str, texts: dict[str, list[tuple[str, list[str]]]]) -> dict[st
     }
 
 
+DRAWN = (*planted(("en",)), *planted(("zh",)))
 GIBBERISH = "我不知道这是什么东西，海边有一只狗。"
 
 
@@ -208,40 +211,62 @@ def test_facts_alone_need_no_model(captioned):
     assert "vlm" not in row["caption"]
 
 
-def test_kill_9_asks_no_answered_request_again(cli, tmp_path, chat_server, said):
-    """Killed in the middle, the rerun asks only what was in flight, and ends as an undisturbed run does."""
+def test_kill_9_and_a_budget_lose_no_answer_of_two_steps(cli, tmp_path, chat_server, said):
+    """Stopped by the budget and killed in each step, a rerun asks only what was in flight, and no stop passes
+    the budget by more than that."""
+    claims_of = [
+        ("count", "Three boats lie on the water.", "水面上停着三艘船。", {"count": 3, "label": "boat"})
+    ]
 
     def script(body):
+        if "response_format" not in body:  # the verifier: right about what it is tested with
+            words = said(body)
+            true = [one.true for one in DRAWN if f"\n{one.statement}\n" in words]
+            return ("yes" if true[0] else "no") if len({*true}) == 1 else "unsure" if true else "yes"
         if kind(body) == "Seen":  # each picture has a claim of its own, so that no two requests are equal
             mark = hashlib.sha1(json.dumps(body).encode()).hexdigest()
-            return seen([*CLAIMS, ("scene.attributes", f"A mark {mark} is there.", f"有标记{mark}。", {})])
-        lang = language(said(body))
-        return written(lang, {"short": SHORT[lang]})
+            return seen([*claims_of, ("scene.attributes", f"A mark {mark} is there.", f"有标记{mark}。", {})])
+        return written("en", {"short": [("Three boats lie on the calm water.", ["c1"])]})
 
     server = chat_server(script)
-    server.slow_s = 0.05
+    server.slow_s = 0.02
     (tmp_path / "pool").mkdir()
-    for i in range(12):
+    for i in range(8):
         noise = np.random.default_rng(i).integers(0, 255, (40, 60, 3), np.uint8)
         Image.fromarray(noise).save(tmp_path / "pool" / f"{i}.png")
-    step = {"backend": "endpoint", "endpoint": server.url, "model": "m", "context": [], "levels": ["short"]}
-    table = {"ingest": {"folder": "./pool"}, "steps": [{"caption": step}], "export": {}}
+    model = {"endpoint": server.url, "model": "m"}
+    texts = {"backend": "endpoint", "context": [], "levels": ["short"], "languages": ["en"]}
+    steps = [{"caption": model | texts}, {"caption.check": model}]
+    table = {"ingest": {"folder": "./pool"}, "steps": steps, "export": {}}
     recipe = {"thresher": 1, "name": "captions", "tables": {"images": table}}
     (tmp_path / "r.yaml").write_text(json.dumps(recipe))
     (tmp_path / "two.yaml").write_text("in_flight: 2\n")
     asked = ("run", "r.yaml", "--run", "run", "--local", "--profile", "two.yaml")
-    process = cli.popen(*asked, start_new_session=True)
-    while len(server.bodies) < 18:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    cli(*asked)
+    written_in, gate = 2 * 8, 150
+
+    def killed(at: int) -> None:
+        process = cli.popen(*asked, start_new_session=True)
+        while len(server.bodies) < at:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+    killed(written_in // 2)
+    budget = written_in + gate // 2
+    cli(*asked, "--set", f"budget.tokens={520 * budget}", code=1)
+    assert "the budget is spent" in cli.err and 0 <= kept(tmp_path / "run") - budget <= 2
+    killed(written_in + gate + 20)
+    funnel = cli.run(*asked[1:])["tables"]["images"]["funnel"]
+    assert [step["kept"] for step in funnel if step["label"].startswith("caption")] == [8, 8]
     requests = Counter(json.dumps(body, sort_keys=True) for body in server.bodies)
-    assert len(requests) == 3 * 12
-    assert sum(requests.values()) - len(requests) <= 2, "the two that were in flight at the kill"
-    funnel = cli.run("r.yaml", "--run", "run", "--local")["tables"]["images"]["funnel"]
-    assert [step["kept"] for step in funnel if step["label"] == "caption"] == [12]
+    assert sum(requests.values()) - len(requests) <= 2 * 2, "those that were in flight at the two kills"
+    assert kept(tmp_path / "run") == len(requests) + 1 > written_in + gate + 8 * 5, "all, and the probe"
+
+
+def kept(run: Path) -> int:
+    """Answers in the journals of a run."""
+    return sum(file.stat().st_size // ENTRY.itemsize for file in (run / "memo/chat").glob("*.idx"))
 
 
 def test_quotes_are_pasted_from_what_was_read_and_nothing_else_is():
