@@ -38,7 +38,7 @@ _MOST = 10
 """Things in a claim whose count is changed."""
 _MORE = 6
 """By so much a made-up count is off: nobody miscounts a few things by that."""
-MADE_OF = (SHARE, _RARE, _SIGNS, _COLOURS, _NUMBERS, _HAN_NUMBERS, _MORE)
+MADE_OF = (SHARE, _RARE, _SIGNS, _OTHER_COLOUR, _MOST, _MORE)
 """All that decoys are made of, for the revision."""
 
 
