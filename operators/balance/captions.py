@@ -46,7 +46,8 @@ class CaptionsParams(Params):
 @operator("balance.captions")
 class BalanceCaptions(Decide):
     """Counts the captions that `caption.draw` drew: the share without any human text in its provenance and
-    the largest share of a single captioner, for the table and each bucket. Keeps every record.
+    the largest share of a single captioner, for the table and each bucket; and how many texts of the files
+    were turned away, because they do not fit their pictures. Keeps every record.
 
     Facts: `texts` (a row for each bucket), `synthetic_text_share`, `warnings`, which the run prints. What
     keeps the bound is `keep_raw` of `caption.draw`; a warning says that there is too little human text.

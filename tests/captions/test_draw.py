@@ -41,11 +41,19 @@ def ids(n: int) -> list[bytes]:
 
 
 def draw(
-    rows: Sequence[dict[str, Any]], types: dict[str, pa.DataType] | None = None, **given: Any
+    rows: Sequence[dict[str, Any]],
+    types: dict[str, pa.DataType] | None = None,
+    backends: Sequence[str] = ("siglip",),
+    **given: Any,
 ) -> pa.Table:
-    """What `caption.draw` writes for rows with ids 0, 1, ..., their columns being all there are."""
+    """What `caption.draw` writes for rows with ids 0, 1, ..., their columns being all there are; the
+    scores are by `backends` in turn."""
     names = {"text": pa.string()} | (types or {n: pa.string() for row in rows for n in row})
-    available = {n: Column(n, t, "", "", *((-1, 1) if t == pa.float32() else ())) for n, t in names.items()}
+    available = {n: Column(n, t, "", "") for n, t in names.items()}
+    scored = [n for n, t in names.items() if t == pa.float32()]
+    for i, name in enumerate(scored):
+        by = backends[i % len(backends)]
+        available[name] = Column(name, pa.float32(), "", "", -1, 1, backend=by)
     operator = CaptionDraw(DrawParams.model_validate(given)).settled(available)
     operator.check(available)
     assert isinstance(operator, CaptionDraw)
@@ -177,6 +185,40 @@ def test_fused_text_needs_evidence_for_every_name() -> None:
     assert "fused" not in {c["split"] for c in draw([row])["caption.candidates"].to_pylist()[0]}
 
 
+def aligned(score: float, backend: str = "open_clip ViT-B-32", **given: Any) -> dict[str, Any]:
+    """The draw of a record with an alt text of that score, which its captions rest on too."""
+    alt = "a tower seen from below"
+    row = {"text": alt, "clip_score": score, "caption.en.medium.clip_score": 0.3, "own": "x", "fit": 0.28}
+    row |= columns("caption", record(alt=alt))
+    types = {n: pa.float32() if isinstance(v, float) else pa.string() for n, v in row.items()}
+    of = [{"text": "text", "score": "clip_score"}, {"text": "own", "score": "fit"}]
+    of += [{"text": "caption.en.medium", "score": "caption.en.medium.clip_score"}]
+    return {k: v[0] for k, v in draw([row], types, [backend], candidates=of, **given).to_pydict().items()}
+
+
+def test_raw_text_that_does_not_fit_its_picture_is_turned_away_and_scores_are_ranked() -> None:
+    below = aligned(0.2499, keep_raw=1)
+    assert below["caption.raw_unfit"] == 1 and below["caption.drawn_from"] != "text"
+    ranks = {one["name"]: one["rank"] for one in below["caption.candidates"]}
+    assert ranks == {"own": 1, "caption.en.medium": None}  # a medium text is longer than CLIP reads
+    kept = aligned(0.25, keep_raw=1)
+    names = {one["name"]: one["rank"] for one in kept["caption.candidates"]}
+    assert names == {"text": 2, "own": 1, "caption.en.medium": None, "caption.en.fused": None}
+    assert kept["caption.raw_unfit"] == 0 and kept["caption.drawn_rank"] == names[kept["caption.drawn_from"]]
+    for free in (aligned(0.1, backend="siglip"), aligned(0.1, raw_min=None)):
+        assert free["caption.raw_unfit"] is None and len(free["caption.candidates"]) == 4
+    assert aligned(0.1, backend="siglip", raw_min=12)["caption.raw_unfit"] == 1
+
+
+def test_scores_of_two_models_are_refused() -> None:
+    row = {"a": "a", "b": "b", "sa": 0.25, "sb": 0.3}
+    types = {n: pa.float32() if n[0] == "s" else pa.string() for n in row}
+    of = [{"text": "a", "score": "sa"}, {"text": "b", "score": "sb"}]
+    with pytest.raises(FieldError, match="two models") as caught:
+        draw([row], types, ["siglip", "open_clip ViT-B-32"], candidates=of)
+    assert caught.value.path == ("candidates", 1, "score")
+
+
 def fused_with(alt: str, **facts: Any) -> list[str]:
     held = record(alt=alt)
     facts = held.facts.model_dump() | facts
@@ -279,12 +321,13 @@ def test_several_clip_scores_have_columns_of_their_own() -> None:
 
 
 def test_shares_warn_where_people_and_captioners_get_scarce() -> None:
-    def table(models: Sequence[str | None], share: float = 1.0) -> pa.Table:
+    def table(models: Sequence[str | None], share: float = 1.0, unfit: int | None = None) -> pa.Table:
         return pa.table(
             {
                 "caption.drawn_by": models,
                 "caption.drawn_synthetic": [m is not None for m in models],
                 "synthetic_text_share": [share if m else 0.5 for m in models],
+                "caption.raw_unfit": pa.array([unfit] * len(models), pa.int32()),
                 "bucket_512": [i % 2 for i in range(len(models))],
             }
         )
@@ -296,6 +339,9 @@ def test_shares_warn_where_people_and_captioners_get_scarce() -> None:
     assert told(table(["a"] * 50 + ["b"] * 40 + [None] * 10)) == []
     assert told(table(["a"] * 48 + ["b"] * 47 + [None] * 5, share=0.5)) == []  # raw texts are there to draw
     assert ["61.0%" in line for line in told(table(["a"] * 61 + ["b"] * 29 + [None] * 10))] == [True]
+    away = table(["a", "b"] * 9 + [None], share=0.5, unfit=1)
+    assert ["100.0% of 19 texts" in line for line in told(away)] == [True]
+    assert total(tallies(away, None)).facts("all")["raw_unfit"] == 19
     both = tallies(table(["a", None] * 20), "bucket_512")
     assert [both[b].synthetic_share for b in ("0", "1")] == [1, 0] and total(both).synthetic_share == 0.5
 

@@ -1,6 +1,6 @@
 """The texts that a record's caption can be drawn from, and whose words they are."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from thresher.operators.captions.checks.entities import entity_support
@@ -19,6 +19,10 @@ FEWEST = 3
 """Words or characters of an alt text that is worth fusing: shorter ones are mostly file names."""
 
 
+CUT = ("tags", "medium", "long", "dense")
+"""Levels that an encoder of 77 or 64 tokens may not read to the end: their scores are none of the whole."""
+
+
 class Candidate(NamedTuple):
     """One text. `model` wrote it (None: people did); `human`: its provenance holds a human text."""
 
@@ -33,6 +37,8 @@ class Candidate(NamedTuple):
     score: float | None = None
     """Cosine of text and picture times 100."""
     weight: float = 1.0
+    rank: int | None = None
+    """Of its score among the record's candidates; 1 is the best."""
 
 
 def raw(name: str, text: str) -> Candidate | None:
@@ -63,13 +69,25 @@ def synthesised(name: str, made: Synth, record: CaptionRecord) -> Candidate:
     return Candidate(name, made.text, made.lang, made.level, "recaption", model, human, made.claims)
 
 
-def fused(name: str, record: CaptionRecord) -> list[Candidate]:
+def ranked(found: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates with the ranks of their scores. Equal scores share a rank; texts that an encoder cuts
+    have none."""
+    scores = {
+        place: one.score for place, one in enumerate(found) if one.score is not None and one.level not in CUT
+    }
+    ranks = {place: 1 + sum(other > score for other in scores.values()) for place, score in scores.items()}
+    return [one._replace(rank=ranks.get(place)) for place, one in enumerate(found)]
+
+
+def fused(name: str, record: CaptionRecord, without: Collection[str] = ()) -> list[Candidate]:
     """The alt text and then the caption, for each language that both are in, without personal data, if the
-    whole passes the checks of a text by itself. What the alt text names needs evidence elsewhere."""
+    whole passes the checks of a text by itself. What the alt text names needs evidence elsewhere. `without`:
+    plain alt texts that are not fused."""
     found: dict[Lang, Candidate] = {}
     for meta in record.facts.meta:
         lang = language_of(meta.text)
-        if meta.kind == "alt_text" and lang not in found and count(meta.text, lang, "raw") >= FEWEST:
+        wanted = meta.kind == "alt_text" and meta.text not in without
+        if wanted and lang not in found and count(meta.text, lang, "raw") >= FEWEST:
             text = _fuse(meta, lang, record)
             if text:
                 model = text.by.model if text.by else None

@@ -1,27 +1,34 @@
 """`caption.draw`: one of a record's captions for training, and the chance of each."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from thresher.operators.base import Batch, Failure, Measure, Operator, Params, Values
+from thresher.operators.base import Batch, Failure, Measure, Operator, Values
 from thresher.operators.captions.draw import candidates as made
 from thresher.operators.captions.draw.candidates import Candidate
 from thresher.operators.captions.draw.dice import Dice
-from thresher.operators.captions.draw.synthesis import SynthesisParams, synthesise
+from thresher.operators.captions.draw.params import (
+    RAW,
+    WRITTEN,
+    CandidateParams,
+    DrawParams,
+    is_raw,
+    raw_bound,
+    record_of,
+    score_of,
+    text_columns,
+)
+from thresher.operators.captions.draw.synthesis import synthesise
 from thresher.operators.captions.draw.weights import Chance, Method, chances, pick
+from thresher.operators.captions.facts.evidence import plain
 from thresher.operators.captions.record import CaptionRecord
 from thresher.operators.captions.taxonomy import Lang, Level
 from thresher.operators.registry import operator
 from thresher.schemas import Column, FieldError, Reason
 from thresher.schemas.columns import require_text
-
-RAW = "text"
-"""The column of the sidecar's text."""
-_WRITTEN = re.compile(r"(?P<record>.+)\.(?P<lang>en|zh)\.(?P<level>raw|tags|prompt|short|medium|long|dense)")
 
 _CANDIDATE = pa.struct(
     {
@@ -32,6 +39,7 @@ _CANDIDATE = pa.struct(
         "model": pa.string(),
         "text": pa.string(),
         "score": pa.float32(),
+        "rank": pa.int32(),
         "softmax": pa.float32(),
         "power": pa.float32(),
         "human": pa.bool_(),
@@ -40,47 +48,17 @@ _CANDIDATE = pa.struct(
 )
 
 
-class CandidateParams(Params):
-    """One text column to draw from."""
-
-    text: str = Field(description="column of the text")
-    score: str | None = Field(None, description="column of its CLIP score, a cosine")
-    record: str | None = Field(
-        None, description="column of the caption record; null is `NAME` for `NAME.en.short`, if there is one"
-    )
-    weight: float = Field(1.0, ge=0, description="its odds are multiplied by this")
-
-
-class DrawParams(Params):
-    """What is drawn from, and how."""
-
-    candidates: Literal["auto"] | tuple[CandidateParams, ...] = Field(
-        "auto", description="text columns; `auto`: those of all caption steps before, and the sidecar's text"
-    )
-    method: Method = Field(
-        "power", description="how scores weigh: `power` (SANA's code) or `softmax` (paper)"
-    )
-    tau: float = Field(0.1, gt=0, description="temperature; the smaller, the more the best score wins")
-    clip_thr: float = Field(
-        25.0, description="`power` leaves out captions whose score times 100 is below, unless all are"
-    )
-    seed: int = Field(0, description="another seed draws other captions")
-    epoch: int = Field(0, ge=0, description="each epoch draws anew; which records keep raw text stays")
-    keep_raw: float = Field(
-        0.1, ge=0, le=1, description="share of records that keep raw or fused text, of those that have any"
-    )
-    synthesis: SynthesisParams | None = Field(
-        None, description="`{share: 0.3}`: so many records draw a caption made of verified claims; null: none"
-    )
-
-
 class Drawn(NamedTuple):
-    """Candidates of one record, their chances under both rules, and the place of the one that was drawn."""
+    """Candidates of one record, their chances under both rules, and the place of the one that was drawn.
+
+    `unfit`: how many raw texts were turned away; None: none was held to the bound.
+    """
 
     candidates: Sequence[Candidate]
     softmax: Sequence[float | None]
     power: Sequence[float | None]
     chosen: int | None
+    unfit: int | None
 
 
 @operator("caption.draw")
@@ -88,9 +66,10 @@ class CaptionDraw(Measure):
     """Draws one of a record's captions, from what captioners and people wrote, by CLIP score if it has one.
 
     The draw follows from the record's id, `seed` and `epoch` alone. Scores decide between captions that have
-    one; a caption without keeps the chance of its weight. `keep_raw` of the records draw from their raw and
-    fused texts only, so that people's words stay in the pool. `fused` is the alt text and
-    a caption, without personal data, if it passes the checks and every name in it has evidence beside it.
+    one; a caption without keeps the chance of its weight. A text of the file that scores below `raw_min` is
+    turned away: it does not fit its picture. `keep_raw` of the records draw from their raw and fused texts
+    only, so that people's words stay in the pool. `fused` is the alt text and a caption, without personal
+    data, if it passes the checks and every name in it has evidence beside it.
     """
 
     params_model = DrawParams
@@ -98,6 +77,7 @@ class CaptionDraw(Measure):
     cost = "1 ms; 3 ms where a caption is synthesised"
 
     def writes(self) -> list[Column]:
+        unfit = "texts of the file turned away: score below `raw_min`; null: none was held to a bound"
         share = "share of the record's texts with no human text in their provenance; null: it has no text"
         synthetic = "whether the drawn caption has no human text in its provenance"
         return [
@@ -107,6 +87,8 @@ class CaptionDraw(Measure):
                 "caption.drawn_by", pa.string(), "", "the model that wrote it; null: people, or not known"
             ),
             Column("caption.drawn_synthetic", pa.bool_(), "", synthetic),
+            Column("caption.drawn_rank", pa.int32(), "", "rank of its score, see `caption.candidates`", 1),
+            Column("caption.raw_unfit", pa.int32(), "count", unfit, 0),
             Column("caption.candidates", pa.list_(_CANDIDATE), "", _MEANING),
             Column("synthetic_text_share", pa.float32(), "share", share, 0, 1),
         ]
@@ -119,13 +101,17 @@ class CaptionDraw(Measure):
         listed = self.params.candidates
         if listed == "auto":
             listed = [
-                CandidateParams(text=name, score=_score_of(name, available)) for name in _texts(available)
+                CandidateParams(text=name, score=score_of(name, available))
+                for name in text_columns(available)
             ]
         found = tuple(
-            one if one.record else one.model_copy(update={"record": _record_of(one.text, available)})
+            one if one.record else one.model_copy(update={"record": record_of(one.text, available)})
             for one in listed
         )
-        return type(self)(self.params.model_copy(update={"candidates": found}))
+        least = self.params.raw_min
+        if least == "auto":
+            least = raw_bound(found, available)
+        return type(self)(self.params.model_copy(update={"candidates": found, "raw_min": least}))
 
     def check(self, available: Mapping[str, Column]) -> None:
         listed = self._listed()
@@ -136,6 +122,7 @@ class CaptionDraw(Measure):
             if one.score and getattr(available.get(one.score), "hi", None) != 1:
                 what = f"the column {one.score!r} holds no cosine of text and picture"
                 raise FieldError(what, ("candidates", i, "score"), "Name a column of `clip_score`")
+        _check_scores([(i, available[one.score]) for i, one in enumerate(listed) if one.score])
         names = [one.text for one in listed]
         if len({*names}) < len(names):
             raise FieldError("a text stands there twice", ("candidates",), "Name each once")
@@ -163,17 +150,23 @@ class CaptionDraw(Measure):
         """The draw of one record from its columns. Raises ValidationError where a caption record is none."""
         params = self.params
         records = {n: CaptionRecord.loads(row[n]) for n in self._records() if row.get(n)}
-        found = list(self._candidates(row, records))
+        offered = list(self._offered(row, records))
+        fits = self._fits(offered)
+        away = {plain(row[name]) for name, fit in fits.items() if not fit}
+        found = made.ranked([one for one in offered if fits.get(one.name, True)])
+        for name, record in records.items():
+            found += made.fused(name, record, away)
+        unfit = [*fits.values()].count(False) if fits else None
         softmax, power = (self._chances(found, method) for method in ("softmax", "power"))
         dice = Dice("caption.draw", params.seed, id, params.epoch)
         people = [i for i, one in enumerate(found) if one.split != "recaption"]
         if people and Dice("caption.draw.keep", params.seed, id).uniform() < params.keep_raw:
             shares = self._chances([found[i] for i in people], params.method)
-            return Drawn(found, softmax, power, people[pick(shares, dice.uniform())])
+            return Drawn(found, softmax, power, people[pick(shares, dice.uniform())], unfit)
         if more := self._synthesised(id, records, dice):
-            return Drawn([*found, more], [*softmax, None], [*power, None], len(found))
+            return Drawn([*found, more], [*softmax, None], [*power, None], len(found), unfit)
         shares = softmax if params.method == "softmax" else power
-        return Drawn(found, softmax, power, pick(shares, dice.uniform()) if found else None)
+        return Drawn(found, softmax, power, pick(shares, dice.uniform()) if found else None, unfit)
 
     def _listed(self) -> Sequence[CandidateParams]:
         listed = self.params.candidates
@@ -182,15 +175,21 @@ class CaptionDraw(Measure):
     def _records(self) -> list[str]:
         return list(dict.fromkeys(one.record for one in self._listed() if one.record))
 
-    def _candidates(
-        self, row: Mapping[str, Any], records: Mapping[str, CaptionRecord]
-    ) -> Iterator[Candidate]:
+    def _fits(self, offered: Sequence[Candidate]) -> dict[str, bool]:
+        """Raw texts that are held to the bound, by name, and whether they fit their picture."""
+        least = self.params.raw_min
+        assert least != "auto", "settled by the plan"
+        if least is None:
+            return {}
+        return {o.name: o.score >= least for o in offered if o.split == "raw" and o.score is not None}
+
+    def _offered(self, row: Mapping[str, Any], records: Mapping[str, CaptionRecord]) -> Iterator[Candidate]:
         for one in self._listed():
             text = (row[one.text] or "").strip()
             if not text:
                 continue
-            parts = _WRITTEN.fullmatch(one.text)
-            if one.text == RAW or (parts and parts["level"] == "raw"):
+            parts = WRITTEN.fullmatch(one.text)
+            if is_raw(one.text):
                 as_it_came = made.raw(one.text, text)
                 if as_it_came is None:
                     continue
@@ -202,8 +201,6 @@ class CaptionDraw(Measure):
                 found = made.written(one.text, text, records.get(one.record or ""), lang, level)
             score = row[one.score] if one.score else None
             yield found._replace(weight=one.weight, score=None if score is None else 100 * score)
-        for name, record in records.items():
-            yield from made.fused(name, record)
 
     def _chances(self, found: Sequence[Candidate], method: Method) -> Any:
         given = [Chance(one.score, one.weight) for one in found]
@@ -221,26 +218,24 @@ class CaptionDraw(Measure):
 
 
 _MEANING = (
-    "the texts that it was drawn from: `score` is the cosine of text and picture times 100, `softmax` and "
-    "`power` the chances by the rules of SANA's paper and code (null: synthesised), `human` whether a human "
-    "text is in the provenance, `model` null where people wrote it or nobody knows"
+    "the texts that it was drawn from: `score` is the cosine of text and picture times 100, `rank` its "
+    "place among those of the record, 1 the best (null: no score, or longer than an encoder reads), "
+    "`softmax` and `power` the chances by the rules of SANA's paper and code (null: synthesised), `human` "
+    "whether a human text is in the provenance, `model` null where people wrote it or nobody knows"
 )
 
 
-def _texts(available: Mapping[str, Column]) -> list[str]:
-    """The sidecar's text, and the texts of caption steps."""
-    written = [name for name in available if _WRITTEN.fullmatch(name) and _record_of(name, available)]
-    return [RAW, *sorted(written)]
-
-
-def _record_of(text: str, available: Mapping[str, Column]) -> str | None:
-    parts = _WRITTEN.fullmatch(text)
-    return parts["record"] if parts and parts["record"] in available else None
-
-
-def _score_of(text: str, available: Mapping[str, Column]) -> str | None:
-    name = "clip_score" if text == RAW else f"{text}.clip_score"
-    return name if name in available else None
+def _check_scores(columns: Sequence[tuple[int, Column]]) -> None:
+    """Raise FieldError unless all scores, each with its candidate's place, are by one model."""
+    for i, column in columns:
+        first = columns[0][1]
+        if (column.backend, column.revision) != (first.backend, first.revision):
+            what = f"{column.name!r} is by {column.backend}, {first.name!r} by {first.backend}"
+            raise FieldError(
+                f"scores of two models cannot be compared: {what}",
+                ("candidates", i, "score"),
+                "Score all with one model, or list the candidates without the scores of the other",
+            )
 
 
 def _values(drawn: Drawn) -> dict[str, Any]:
@@ -258,6 +253,8 @@ def _values(drawn: Drawn) -> dict[str, Any]:
         "caption.drawn_from": one and one.name,
         "caption.drawn_by": one and one.model,
         "caption.drawn_synthetic": one and not one.human,
+        "caption.drawn_rank": one and one.rank,
+        "caption.raw_unfit": drawn.unfit,
         "caption.candidates": rows,
         "synthetic_text_share": sum(not c.human for c in found) / len(found) if found else None,
     }

@@ -11,9 +11,11 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-READS = ("caption.drawn_by", "caption.drawn_synthetic", "synthetic_text_share")
+READS = ("caption.drawn_by", "caption.drawn_synthetic", "synthetic_text_share", "caption.raw_unfit")
 MAX_SYNTHETIC, MAX_CAPTIONER = 0.9, 0.6
 """Accepted shares of captions without human text in their provenance, and by one model (ours)."""
+MAX_UNFIT = 0.9
+"""Where more of the files' own texts are turned away, the encoder or the bound is doubtful (ours)."""
 ENOUGH_RAW = 0.1
 """Where so many records have human text among their candidates, a synthetic draw is no loss (ours)."""
 
@@ -28,6 +30,10 @@ class Tally:
     """Records with some human text among their candidates."""
     models: Counter[str] = field(default_factory=Counter)
     """Texts by the model that wrote them."""
+    held: int = 0
+    """Records whose own text was held to a bound of its score."""
+    unfit: int = 0
+    """Records of these whose own text was turned away."""
 
     def add(self, other: Self) -> None:
         """Count another part of the table too."""
@@ -35,6 +41,8 @@ class Tally:
         self.synthetic += other.synthetic
         self.human += other.human
         self.models.update(other.models)
+        self.held += other.held
+        self.unfit += other.unfit
 
     @property
     def synthetic_share(self) -> float:
@@ -59,20 +67,23 @@ class Tally:
         model, share = self.largest
         shares = {"synthetic": self.synthetic_share, "with_human_text": self.human_share, "largest": share}
         rounded = {name: round(value, 4) for name, value in shares.items()}
-        return {"bucket": bucket, "texts": self.texts, **rounded, "captioner": model}
+        raw = {"raw_held": self.held, "raw_unfit": self.unfit}
+        return {"bucket": bucket, "texts": self.texts, **rounded, "captioner": model, **raw}
 
 
 def tallies(rows: pa.Table, by: str | None) -> dict[str, Tally]:
-    """Tallies of the rows that drew a caption, by the value of the column `by` (`all` without one)."""
+    """Tallies of rows by the value of the column `by` (`all` without one); what drew no caption counts only
+    where its own text was held to a bound."""
     found: dict[str, Tally] = {}
     names = [*READS, *([by] if by else [])]
     for values in zip(*(rows[name].to_pylist() for name in names), strict=True):
-        model, synthetic, share = values[:3]
-        if synthetic is None:
-            continue
-        bucket = "all" if not by else "none" if values[3] is None else str(values[3])
-        one = Tally(1, int(synthetic), int(share < 1), Counter([model] if model else []))
-        found.setdefault(bucket, Tally()).add(one)
+        model, synthetic, share, unfit = values[:4]
+        bucket = "all" if not by else "none" if values[4] is None else str(values[4])
+        one = Tally(held=int(unfit is not None), unfit=int(bool(unfit)))
+        if synthetic is not None:
+            one.add(Tally(1, int(synthetic), int(share < 1), Counter([model] if model else [])))
+        if one != Tally():
+            found.setdefault(bucket, Tally()).add(one)
     return found
 
 
@@ -97,4 +108,9 @@ def warnings(tally: Tally, where: str, max_synthetic: float, max_captioner: floa
         yield (
             f"{where}: {model} wrote {share:.1%} of {tally.texts:,} captions (bound {max_captioner:.0%}):"
             " add a second captioner, or raise `keep_raw`"
+        )
+    if tally.unfit > MAX_UNFIT * tally.held:
+        yield (
+            f"{where}: {tally.unfit / tally.held:.1%} of {tally.held:,} texts that came with the files scored"
+            " below `raw_min` and were turned away: read some, lower it, or take an encoder of their language"
         )

@@ -129,13 +129,18 @@ def _metas(record: Record, columns: Mapping[str, Any]) -> Iterator[dict[str, Any
     said += _sidecar(columns.get("meta") or record.meta)
     seen = set()
     for kind, text in said:
-        plain = " ".join(text.split())[:LONGEST] if isinstance(text, str) else ""
-        if plain and plain not in seen:
-            seen.add(plain)
-            yield {"kind": kind, "text": plain}
+        kept = plain(text) if isinstance(text, str) else ""
+        if kept and kept not in seen:
+            seen.add(kept)
+            yield {"kind": kind, "text": kept}
     words = _name_words(record.key)
     if words:
         yield {"kind": "url", "text": words}
+
+
+def plain(text: str) -> str:
+    """A text that came with the picture as facts hold it."""
+    return " ".join(text.split())[:LONGEST]
 
 
 def _sidecar(text: str | None) -> list[tuple[str, Any]]:
