@@ -24,6 +24,7 @@ from thresher.operators.captions.record import (
     Entity,
     Facts,
     Maker,
+    Measured,
     Meta,
     OcrLine,
     Sentence,
@@ -266,6 +267,29 @@ def test_human_text_counts_wherever_it_stands_in_the_provenance() -> None:
     assert mixed["synthetic_text_share"].to_pylist() == [0.5]
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "writer", "depth"),
+    [
+        ("aigc_tier", "A", "vlm-a", 2),
+        ("synthetic", True, "vlm-a", 2),
+        ("aigc_tier", "D", "vlm-a", 1),
+        ("synthetic", False, "vlm-a", 1),
+        ("synthetic", True, "facts", 1),
+        ("synthetic", False, "facts", 0),
+    ],
+)
+def test_generation_depth_counts_the_captioner_and_the_maker_of_the_picture(
+    column: str, value: Any, writer: str, depth: int
+) -> None:
+    held = record(writer, alt="a tower seen from below")
+    facts = held.facts.model_copy(update={"measured": (Measured(id="v1", column=column, value=value),)})
+    row = {"text": "old tower"} | columns("caption", held.model_copy(update={"facts": facts}))
+    found = draw([row], candidates=[{"text": n} for n in ("text", "caption.en.medium")])
+    depths = {one["name"]: one["depth"] for one in found["caption.candidates"].to_pylist()[0]}
+    assert depths == {"text": 0, "caption.en.medium": depth, "caption.en.fused": depth}
+    assert found["generation_depth"].to_pylist() == [depths[found["caption.drawn_from"].to_pylist()[0]]]
+
+
 def test_synthesised_captions_name_their_claims_and_leave_poor_records_alone() -> None:
     claims = tuple(
         Claim(
@@ -321,12 +345,15 @@ def test_several_clip_scores_have_columns_of_their_own() -> None:
 
 
 def test_shares_warn_where_people_and_captioners_get_scarce() -> None:
-    def table(models: Sequence[str | None], share: float = 1.0, unfit: int | None = None) -> pa.Table:
+    def table(
+        models: Sequence[str | None], share: float = 1.0, unfit: int | None = None, depth: int = 1
+    ) -> pa.Table:
         return pa.table(
             {
                 "caption.drawn_by": models,
                 "caption.drawn_synthetic": [m is not None for m in models],
                 "synthetic_text_share": [share if m else 0.5 for m in models],
+                "generation_depth": [depth if m else 0 for m in models],
                 "caption.raw_unfit": pa.array([unfit] * len(models), pa.int32()),
                 "bucket_512": [i % 2 for i in range(len(models))],
             }
@@ -342,6 +369,9 @@ def test_shares_warn_where_people_and_captioners_get_scarce() -> None:
     away = table(["a", "b"] * 9 + [None], share=0.5, unfit=1)
     assert ["100.0% of 19 texts" in line for line in told(away)] == [True]
     assert total(tallies(away, None)).facts("all")["raw_unfit"] == 19
+    assert told(table(["a", "b", None], share=0.5, depth=2))[0].startswith(
+        "all: 2 of 3 captions were written by"
+    )
     both = tallies(table(["a", None] * 20), "bucket_512")
     assert [both[b].synthetic_share for b in ("0", "1")] == [1, 0] and total(both).synthetic_share == 0.5
 

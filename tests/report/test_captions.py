@@ -197,6 +197,7 @@ def test_shares_warn_and_costs_add_up():
             "caption.drawn_by": None if i < 3 else "a",
             "caption.drawn_synthetic": i >= 3,
             "synthetic_text_share": float(i >= 3),
+            "generation_depth": int(i >= 3),
             "caption.raw_unfit": None,
             "bucket_512": f"b{i % 2}",
         }

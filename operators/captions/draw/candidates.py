@@ -11,6 +11,7 @@ from thresher.operators.captions.checks.repetition import repetition
 from thresher.operators.captions.checks.style import objective
 from thresher.operators.captions.draw.synthesis import Synth, level_of
 from thresher.operators.captions.language.words import count, language_of
+from thresher.operators.captions.facts.compose import BACKEND
 from thresher.operators.captions.record import CaptionRecord, Meta, Text, joined
 from thresher.operators.captions.taxonomy import Lang, Level
 
@@ -19,6 +20,8 @@ FEWEST = 3
 """Words or characters of an alt text that is worth fusing: shorter ones are mostly file names."""
 
 
+GENERATED = ("A", "B")
+"""Tiers of `aigc` that are evidence of a generated picture: declared in the file, or a known hidden mark."""
 CUT = ("tags", "medium", "long", "dense")
 """Levels that an encoder of 77 or 64 tokens may not read to the end: their scores are none of the whole."""
 
@@ -39,6 +42,8 @@ class Candidate(NamedTuple):
     weight: float = 1.0
     rank: int | None = None
     """Of its score among the record's candidates; 1 is the best."""
+    depth: int | None = None
+    """Generative models, one after another, that it is known to come through; None: not known."""
 
 
 def raw(name: str, text: str) -> Candidate | None:
@@ -47,7 +52,7 @@ def raw(name: str, text: str) -> Candidate | None:
     kept = masked(text, lang)
     if not refusal(Text(id="raw", lang=lang, level="raw", text=kept)).ok:
         return None
-    return Candidate(name, kept, lang, "raw", "raw", None, True)
+    return Candidate(name, kept, lang, "raw", "raw", None, True, depth=0)
 
 
 def written(
@@ -59,14 +64,18 @@ def written(
         return Candidate(name, text, lang, level, "recaption", None, False)
     model = found.by.model if found.by else None
     human = found.split != "recaption" or from_people(record, found.claims)
-    return Candidate(name, text, lang, level, found.split, model, human, found.claims)
+    depth = _depth(record, model)
+    return Candidate(name, text, lang, level, found.split, model, human, found.claims, depth=depth)
 
 
 def synthesised(name: str, made: Synth, record: CaptionRecord) -> Candidate:
     """A text that was put together from the record's claims."""
     human = from_people(record, made.claims)
     model = _writer(record)
-    return Candidate(name, made.text, made.lang, made.level, "recaption", model, human, made.claims)
+    depth = _depth(record, model)
+    return Candidate(
+        name, made.text, made.lang, made.level, "recaption", model, human, made.claims, depth=depth
+    )
 
 
 def ranked(found: Sequence[Candidate]) -> list[Candidate]:
@@ -92,7 +101,8 @@ def fused(name: str, record: CaptionRecord, without: Collection[str] = ()) -> li
             if text:
                 model = text.by.model if text.by else None
                 title = f"{name}.{lang}.fused"
-                found[lang] = Candidate(title, text.text, lang, text.level, "fused", model, True, text.claims)
+                made = Candidate(title, text.text, lang, text.level, "fused", model, True, text.claims)
+                found[lang] = made._replace(depth=_depth(record, model))
     return list(found.values())
 
 
@@ -131,3 +141,11 @@ def _sound(text: Text, meta: Meta, record: CaptionRecord) -> bool:
 
 def _writer(record: CaptionRecord) -> str | None:
     return next((text.by.model for text in record.texts if text.by), None)
+
+
+def _depth(record: CaptionRecord, model: str | None) -> int:
+    """The captioner, unless it only states measured facts, and whatever made the picture. Claims that it
+    passes on to itself, or that are joined by a template, are no further generation."""
+    known = {fact.column: fact.value for fact in record.facts.measured}
+    generated = known.get("synthetic") is True or known.get("aigc_tier") in GENERATED
+    return int(model != BACKEND) + int(generated)

@@ -43,6 +43,7 @@ _CANDIDATE = pa.struct(
         "softmax": pa.float32(),
         "power": pa.float32(),
         "human": pa.bool_(),
+        "depth": pa.int8(),
         "claims": pa.list_(pa.string()),
     }
 )
@@ -88,6 +89,7 @@ class CaptionDraw(Measure):
             ),
             Column("caption.drawn_synthetic", pa.bool_(), "", synthetic),
             Column("caption.drawn_rank", pa.int32(), "", "rank of its score, see `caption.candidates`", 1),
+            Column("generation_depth", pa.int8(), "count", _DEPTH, 0),
             Column("caption.raw_unfit", pa.int32(), "count", unfit, 0),
             Column("caption.candidates", pa.list_(_CANDIDATE), "", _MEANING),
             Column("synthetic_text_share", pa.float32(), "share", share, 0, 1),
@@ -217,11 +219,16 @@ class CaptionDraw(Measure):
         return None
 
 
+_DEPTH = (
+    "models one after another that the drawn caption is known to come through: 0 a text of the file or "
+    "measured facts, 1 a captioner, 2 a captioner of a picture that a model made; null: not known"
+)
 _MEANING = (
     "the texts that it was drawn from: `score` is the cosine of text and picture times 100, `rank` its "
     "place among those of the record, 1 the best (null: no score, or longer than an encoder reads), "
     "`softmax` and `power` the chances by the rules of SANA's paper and code (null: synthesised), `human` "
-    "whether a human text is in the provenance, `model` null where people wrote it or nobody knows"
+    "whether a human text is in the provenance, `depth` as in `generation_depth`, `model` null where people "
+    "wrote it or nobody knows"
 )
 
 
@@ -254,6 +261,7 @@ def _values(drawn: Drawn) -> dict[str, Any]:
         "caption.drawn_by": one and one.model,
         "caption.drawn_synthetic": one and not one.human,
         "caption.drawn_rank": one and one.rank,
+        "generation_depth": one and one.depth,
         "caption.raw_unfit": drawn.unfit,
         "caption.candidates": rows,
         "synthetic_text_share": sum(not c.human for c in found) / len(found) if found else None,

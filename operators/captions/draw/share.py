@@ -11,11 +11,16 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-READS = ("caption.drawn_by", "caption.drawn_synthetic", "synthetic_text_share", "caption.raw_unfit")
+READS = (
+    "caption.drawn_by", "caption.drawn_synthetic", "synthetic_text_share", "generation_depth",
+    "caption.raw_unfit",
+)  # fmt: skip
 MAX_SYNTHETIC, MAX_CAPTIONER = 0.9, 0.6
 """Accepted shares of captions without human text in their provenance, and by one model (ours)."""
 MAX_UNFIT = 0.9
 """Where more of the files' own texts are turned away, the encoder or the bound is doubtful (ours)."""
+DEEP = 2
+"""`generation_depth` that is told of: a model then learns what models told each other (images.md 4.1)."""
 ENOUGH_RAW = 0.1
 """Where so many records have human text among their candidates, a synthetic draw is no loss (ours)."""
 
@@ -30,6 +35,8 @@ class Tally:
     """Records with some human text among their candidates."""
     models: Counter[str] = field(default_factory=Counter)
     """Texts by the model that wrote them."""
+    deep: int = 0
+    """Texts that came through two models or more."""
     held: int = 0
     """Records whose own text was held to a bound of its score."""
     unfit: int = 0
@@ -41,6 +48,7 @@ class Tally:
         self.synthetic += other.synthetic
         self.human += other.human
         self.models.update(other.models)
+        self.deep += other.deep
         self.held += other.held
         self.unfit += other.unfit
 
@@ -67,7 +75,7 @@ class Tally:
         model, share = self.largest
         shares = {"synthetic": self.synthetic_share, "with_human_text": self.human_share, "largest": share}
         rounded = {name: round(value, 4) for name, value in shares.items()}
-        raw = {"raw_held": self.held, "raw_unfit": self.unfit}
+        raw = {"deep": self.deep, "raw_held": self.held, "raw_unfit": self.unfit}
         return {"bucket": bucket, "texts": self.texts, **rounded, "captioner": model, **raw}
 
 
@@ -77,11 +85,19 @@ def tallies(rows: pa.Table, by: str | None) -> dict[str, Tally]:
     found: dict[str, Tally] = {}
     names = [*READS, *([by] if by else [])]
     for values in zip(*(rows[name].to_pylist() for name in names), strict=True):
-        model, synthetic, share, unfit = values[:4]
-        bucket = "all" if not by else "none" if values[4] is None else str(values[4])
+        model, synthetic, share, depth, unfit = values[:5]
+        bucket = "all" if not by else "none" if values[5] is None else str(values[5])
         one = Tally(held=int(unfit is not None), unfit=int(bool(unfit)))
         if synthetic is not None:
-            one.add(Tally(1, int(synthetic), int(share < 1), Counter([model] if model else [])))
+            one.add(
+                Tally(
+                    1,
+                    int(synthetic),
+                    int(share < 1),
+                    Counter([model] if model else []),
+                    int((depth or 0) >= DEEP),
+                )
+            )
         if one != Tally():
             found.setdefault(bucket, Tally()).add(one)
     return found
@@ -108,6 +124,11 @@ def warnings(tally: Tally, where: str, max_synthetic: float, max_captioner: floa
         yield (
             f"{where}: {model} wrote {share:.1%} of {tally.texts:,} captions (bound {max_captioner:.0%}):"
             " add a second captioner, or raise `keep_raw`"
+        )
+    if tally.deep:
+        yield (
+            f"{where}: {tally.deep:,} of {tally.texts:,} captions were written by a model of a picture that a"
+            f" model made (`generation_depth` from {DEEP}): drop generated pictures, or draw people's texts"
         )
     if tally.unfit > MAX_UNFIT * tally.held:
         yield (
