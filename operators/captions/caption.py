@@ -169,7 +169,7 @@ class Caption(ChatMeasure):
         record = await look(chat, prompt, item.picture, item.record, model, self._claims)
         if isinstance(record, Failure):
             return record
-        maker = Maker(model=model, revision=self.revision())
+        maker = Maker(model=model, revision=self.revision(), prompt=prompts_revision(self._prompts))
         record = await Writer(self.params.levels, self._prompts, maker).write(chat, agreement(record))
         if isinstance(record, Failure):
             return record

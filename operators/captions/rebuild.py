@@ -77,7 +77,7 @@ def _cut(text: Text, gone: frozenset[str], known: dict[str, Claim]) -> Text:
             built.append((_sentence(known[claim].text[text.lang], text), (claim,)))
     built = [(said, made) for said, made in built if said]
     made_of = joined(built, text.lang, text.level == "tags")
-    return text.model_copy(update={**made_of, "scores": {}})
+    return text.model_copy(update=made_of)
 
 
 def _sentence(words: str, text: Text) -> str:
@@ -100,7 +100,7 @@ def _text_unnamed(text: Text, entity: Entity) -> Text:
         sentences.append({"end": len(held), "claims": made})
     if held == text.text:
         return text
-    changed: dict[str, Any] = {"text": held, "sentences": sentences, "scores": {}}
+    changed: dict[str, Any] = {"text": held, "sentences": sentences}
     return Text.model_validate(text.model_dump() | changed)
 
 

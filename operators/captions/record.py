@@ -83,7 +83,6 @@ class Facts(Part):
     measured: tuple[Measured, ...] = ()
     image_type: ImageType | None = None
     watermarks: tuple[str, ...] = ()
-    abnormal: tuple[str, ...] = ()
     ocr_read: bool = False
     """Whether text was looked for: no lines then means no text."""
 
@@ -148,6 +147,7 @@ class Maker(Part):
     model: str
     revision: str = ""
     prompt: str = ""
+    """8 hex digits of the prompts of its step, see `prompts_revision`; empty: it was told nothing."""
 
 
 class Text(Part):
@@ -161,7 +161,6 @@ class Text(Part):
     sentences: tuple[Sentence, ...] = ()
     words: int = 0
     """Words in English, Han characters in Chinese, items of tags."""
-    scores: dict[str, float] = {}
     by: Maker | None = None
     status: Literal["pass", "fail", "abstain"] = "pass"
     fails: tuple[str, ...] = ()

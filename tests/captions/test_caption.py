@@ -326,9 +326,11 @@ def test_another_prompt_asks_anew(captioned, tmp_path, said):
         asked.append(said(body))
         return seen() if kind(body) == "Seen" else written("en", {"short": SHORT["en"]})
 
-    captioned(script, languages=["en"])
+    rows = [captioned(script, languages=["en"])]
     (tmp_path / "mine.txt").write_text("List claims about this. {{facts}}")
-    captioned(script, languages=["en"], prompts={"look": "./mine.txt"})
+    rows.append(captioned(script, languages=["en"], prompts={"look": "./mine.txt"}))
+    makers = [text.by for row in rows for text in CaptionRecord.loads(row["caption"]).texts]
+    assert [*map(len, {by.prompt for by in makers})] == [8, 8]  # type: ignore[union-attr]
     assert [words.startswith("List claims about this.") for words in asked] == [False, False, True]
 
 

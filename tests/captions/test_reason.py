@@ -197,7 +197,7 @@ def test_every_sample_has_a_pattern_verified_claims_and_no_word_of_the_target(
         assert sample.claims and all(claim.verdict == "supported" for claim in sample.claims)
         assert 0 < sum(claim.asked for claim in sample.claims) < len(CLAIMS), "a prompt is partial"
         assert any(step.verdict == "supported" for step in sample.steps)
-        assert sample.by and sample.by.revision.startswith("reason-")
+        assert sample.by and sample.by.revision.startswith("reason-") and len(sample.by.prompt) == 8
     assert not any(shown(body) for body in server.bodies)
     assert rows == _run(server, 24), "a record's draws follow from its id"
 

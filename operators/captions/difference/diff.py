@@ -2,7 +2,7 @@
 say it as one instruction, and its inverse. Before the last step, each change is asked of both pictures."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from thresher.operators.base import Failure
 from thresher.operators.captions.language.words import count, quotes
@@ -19,13 +19,6 @@ MOST_WORDS: dict[Lang, int] = {"en": 60, "zh": 100}
 """An instruction is concise: no longer than this, in words or Han characters. Ours."""
 _TOKENS = 1024
 _WHICH = ("first", "second", "neither")
-
-
-class Picture(NamedTuple):
-    """A picture as JPEG, and what an OCR engine read in it; None: nobody looked."""
-
-    jpeg: bytes
-    written: tuple[str, ...] | None = None
 
 
 class Described(Form):
@@ -90,10 +83,10 @@ class Difference(Part):
 
 
 async def difference(
-    chat: Chat, pictures: tuple[Picture, Picture], languages: Sequence[Lang], texts: Mapping[str, str]
+    chat: Chat, pictures: tuple[bytes, bytes], languages: Sequence[Lang], texts: Mapping[str, str]
 ) -> Difference | Failure:
-    """The difference of a source and a target. `texts`: those of `DIFF_PROMPTS`. Changes are stated in the
-    first of `languages`; where none is seen, there are no instructions."""
+    """The difference of a source and a target, as JPEG. `texts`: those of `DIFF_PROMPTS`. Changes are stated
+    in the first of `languages`; where none is seen, there are no instructions."""
     captions = []
     for picture in pictures:
         described = await describe(chat, picture, languages[0], texts)
@@ -103,8 +96,7 @@ async def difference(
     told = "\n".join(
         [f"First caption: {captions[0]}", f"Second caption: {captions[1]}", _language(languages[0])]
     )
-    shown = tuple(picture.jpeg for picture in pictures)
-    listed = await chat.fill([Message("user", (*shown, texts["diff_list"], told))], Listed, 2 * _TOKENS)
+    listed = await chat.fill([Message("user", (*pictures, texts["diff_list"], told))], Listed, 2 * _TOKENS)
     if isinstance(listed, Failure):
         return listed
     changes: list[Change] = []
@@ -123,26 +115,21 @@ async def difference(
     return made.model_copy(update={"instructions": tuple(instructions)})
 
 
-async def describe(chat: Chat, picture: Picture, lang: Lang, texts: Mapping[str, str]) -> str | Failure:
-    """A caption, conditioned on the words in the picture: those of an OCR engine, else read by the model."""
-    told = [_language(lang)]
-    if picture.written is not None:
-        told.append(
-            "Written in the picture, as an OCR engine read it: " + (" | ".join(picture.written) or "nothing")
-        )
-    said = [Message("user", (picture.jpeg, texts["diff_describe"], "\n".join(told)))]
+async def describe(chat: Chat, picture: bytes, lang: Lang, texts: Mapping[str, str]) -> str | Failure:
+    """A caption of a JPEG, for which the model first reads the words in the picture."""
+    said = [Message("user", (picture, texts["diff_describe"], _language(lang)))]
     found = await chat.fill(said, Described, _TOKENS)
     return found if isinstance(found, Failure) else found.caption.strip()
 
 
 async def _verified(
-    chat: Chat, pictures: tuple[Picture, Picture], pair: Pair, texts: Mapping[str, str]
+    chat: Chat, pictures: tuple[bytes, bytes], pair: Pair, texts: Mapping[str, str]
 ) -> Change | Failure:
     """Each picture alone is asked which of the two statements is true of it."""
     told = f"First statement: {pair.before}\nSecond statement: {pair.after}"
     p = []
     for picture, answer in zip(pictures, _WHICH, strict=False):
-        choice = await chat.choose([Message("user", (picture.jpeg, texts["diff_verify"], told))], _WHICH)
+        choice = await chat.choose([Message("user", (picture, texts["diff_verify"], told))], _WHICH)
         if isinstance(choice, Failure):
             return choice
         p.append(choice.p.get(answer, 0.0))

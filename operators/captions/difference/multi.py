@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from thresher.operators.base import Failure
-from thresher.operators.captions.difference.diff import LANGUAGES, Picture, describe
+from thresher.operators.captions.difference.diff import LANGUAGES, describe
 from thresher.operators.captions.reason.judging import holds
 from thresher.operators.captions.record import Part
 from thresher.operators.captions.taxonomy import Lang
@@ -62,9 +62,9 @@ class Multi(Part):
 
 
 async def multi(
-    chat: Chat, pictures: Sequence[Picture], languages: Sequence[Lang], texts: Mapping[str, str]
+    chat: Chat, pictures: Sequence[bytes], languages: Sequence[Lang], texts: Mapping[str, str]
 ) -> Multi | Failure:
-    """A caption of two pictures or more together. `texts`: those of `MULTI_PROMPTS`."""
+    """A caption of two pictures or more together, as JPEG. `texts`: those of `MULTI_PROMPTS`."""
     captions: list[str] = []
     for picture in pictures:
         described = await describe(chat, picture, languages[0], texts)
@@ -73,8 +73,7 @@ async def multi(
         captions.append(described)
     told = [f"Language: {LANGUAGES[languages[0]]}"]
     told += [f"Caption of picture {i}: {caption}" for i, caption in enumerate(captions, 1)]
-    shown = tuple(picture.jpeg for picture in pictures)
-    said = [Message("user", (*shown, texts["multi_compare"], "\n".join(told)))]
+    said = [Message("user", (*pictures, texts["multi_compare"], "\n".join(told)))]
     compared = await chat.fill(said, Compared, 2 * _TOKENS)
     if isinstance(compared, Failure):
         return compared
@@ -95,12 +94,12 @@ async def multi(
 
 
 async def _verified(
-    chat: Chat, pictures: Sequence[Picture], statement: Statement, texts: Mapping[str, str]
+    chat: Chat, pictures: Sequence[bytes], statement: Statement, texts: Mapping[str, str]
 ) -> Statement | Failure:
     """What all share must hold of each; what one alone shows must hold of it and of no other."""
     p, seen = [], True
     for position, picture in enumerate(pictures, 1):
-        judged = await holds(chat, texts["multi_verify"], statement.text, picture.jpeg)
+        judged = await holds(chat, texts["multi_verify"], statement.text, picture)
         if isinstance(judged, Failure):
             return judged
         wanted = "supported" if statement.picture in (None, position) else "refuted"

@@ -15,7 +15,6 @@ from thresher.operators.captions.difference.diff import (
     Difference,
     Instructed,
     Listed,
-    Picture,
     difference,
 )
 from thresher.operators.captions.difference.multi import MULTI_PROMPTS, Compared, Multi, Written, multi
@@ -96,11 +95,10 @@ class CaptionDiff(ChatMeasure):
         return [[jpeg(rgb) for rgb in (first, *others)] if others else None for first, others in pairs]
 
     async def work(self, chat: Chat, item: list[bytes]) -> Mapping[str, Any] | Failure:
-        pictures = [Picture(shown) for shown in item]
-        if len(pictures) == 2:
-            two = await difference(chat, (pictures[0], pictures[1]), self.params.languages, self._texts)
+        if len(item) == 2:
+            two = await difference(chat, (item[0], item[1]), self.params.languages, self._texts)
             return two if isinstance(two, Failure) else self._row(two) | _of_two(two)
-        many = await multi(chat, pictures, self.params.languages, self._texts)
+        many = await multi(chat, item, self.params.languages, self._texts)
         return many if isinstance(many, Failure) else self._row(many) | _of_many(many)
 
     def _row(self, made: Difference | Multi) -> dict[str, str | None]:

@@ -128,7 +128,8 @@ class CaptionReason(ChatMeasure):
     async def work(self, chat: Chat, item: Asked) -> Mapping[str, Any] | Failure:
         if len(item.known) < FEWEST:
             return _row(None, "abstain")
-        by = Maker(model=self.params.title, revision=self.revision())
+        told = prompts_revision(self._texts)
+        by = Maker(model=self.params.title, revision=self.revision(), prompt=told)
         made = await sample(chat, item, self._texts, by)
         return made if isinstance(made, Failure) else _row(made, made.status)
 

@@ -193,7 +193,8 @@ class CaptionCheck(ChatMeasure):
 
     @cached_property
     def _verifier(self) -> Verifier:
-        maker = Maker(model=self.params.title, revision=self.revision())
+        told = prompts_revision(self._prompts)
+        maker = Maker(model=self.params.title, revision=self.revision(), prompt=told)
         writer = Writer(self._levels, self._prompts, maker)
         return Verifier(self.params.title, self._prompts, writer, self._calibration)
 

@@ -127,7 +127,7 @@ def facts_of(facts: Facts) -> list[tuple[str, str]]:
     lines += [("objects", f"{b.count} × {b.label}") for b in facts.objects]
     lines += [(m.column, _value(m.value)) for m in facts.measured]
     lines += [("image type", facts.image_type)] if facts.image_type else []
-    lines += [("watermark", w) for w in facts.watermarks] + [("abnormal", w) for w in facts.abnormal]
+    lines += [("watermark", w) for w in facts.watermarks]
     return [(cut(kind), cut(text)) for kind, text in lines]
 
 
