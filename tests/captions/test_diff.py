@@ -43,6 +43,7 @@ class Seer:
     def __init__(self, said: Callable[..., str], shown: Callable[..., Any]) -> None:
         self.said, self.shown = said, shown
         self.instructions = ["Make {} {}."]
+        self.captions = ["A plain wall in three pictures. Picture 1: red. Picture 2: blue."]
 
     def __call__(self, body: dict[str, Any]) -> Any:
         asked, image = self.said(body), self.shown(body)
@@ -65,7 +66,9 @@ class Seer:
             )
         if '"inverse"' in asked:
             assert "cat" not in asked.partition("- before")[2], "an unseen change was offered"
-            form = "把{}改成{}。" if zh else self.instructions[-1 if "rejected" in asked else 0]
+            if zh:
+                return {"instruction": "把墙改成蓝色。", "inverse": "把墙改成红色。"}
+            form = self.instructions[-1 if "rejected" in asked else 0]
             return {"instruction": form.format("the wall", "blue"), "inverse": form.format("the wall", "red")}
         if '"common"' in asked:
             single = [
@@ -77,8 +80,9 @@ class Seer:
             }
         if '"caption"' in asked:
             assert "picture 3 alone" not in asked and "all: It is green" not in asked
-            name = "图" if zh else "Picture "
-            return {"caption": f"{name}1: red. {name}2: blue. A plain wall."}
+            if zh:
+                return {"caption": "三张图都是一面墙。图1是红色，图2是蓝色。"}
+            return {"caption": self.captions[-1 if "rejected" in asked else 0]}
         statement = asked.splitlines()[-1]
         return "yes" if "plain wall" in statement or _seen(image) in statement else "no"
 
@@ -153,6 +157,14 @@ def test_a_run_over_pairs_says_what_both_pictures_bear_out(
         ("Make {} {}, as shown.", "target_mention"),
         ('Write "NEW" on {}, {}.', "text_rendering"),
         ("Make {} {}" + " and do so with great care" * 12 + ".", "length"),
+        ("Make {} {}, with three cats.", "grounded"),
+        ("Make {} {}, not turquoise.", "grounded"),
+        ("把{}改成{}，好吗？", "language"),
+        ("I cannot make {} {}, sorry.", "refusal"),
+        ("Make {} {}. Perhaps it seems brighter.", "objective"),
+        ("Make {} {}. Write to me@example.com about it.", "pii"),
+        ("The image shows {}, {}.", "target_mention"),
+        ("Make {} {}. " + "Make it so. " * 4, "repetition"),
     ],
 )
 @pytest.mark.parametrize("mended", [True, False])
@@ -169,7 +181,38 @@ def test_an_instruction_is_asked_for_once_again(
     else:
         assert (row["difference.status"], row["difference.failed_check"]) == ("fail", check)
         assert row["difference.en"] is None
-        assert json.loads(row["difference"])["instructions"][0]["fails"] == [check]
+        assert json.loads(row["difference"])["instructions"][0]["fails"][0] == check
+        assert "me@example.com" not in row["difference"]
+    tried = [said(body) for body in server.bodies if '"inverse"' in said(body)]
+    assert len(tried) == 2 and f"rejected: {check}: " in tried[1]
+
+
+@pytest.mark.parametrize(
+    ("first", "check"),
+    [
+        ("A plain wall. Picture 1: red.", "position"),
+        ("A plain wall. Picture 1: red. Picture 2: blue and green.", "grounded"),
+        ("A plain wall and four cats. Picture 1: red. Picture 2: blue.", "grounded"),
+        ('A plain wall with "EXIT". Picture 1: red. Picture 2: blue.', "text_rendering"),
+        ("Sorry, I cannot describe Picture 1 and Picture 2.", "refusal"),
+        ("This photo shows a wall. Picture 1: red. Picture 2: blue.", "boilerplate"),
+        ("A plain wall. Picture 1: red. Picture 2: blue." + " So it is." * 80, "length"),
+    ],
+)
+def test_a_caption_of_several_pictures_is_asked_for_once_again(
+    first: str, check: str, chat_server: Any, said: Any, shown: Any
+) -> None:
+    for mended in (True, False):
+        seer = Seer(said, shown)
+        seer.captions = [first, *seer.captions] if mended else [first]
+        params = DiffParams(model="seer", endpoint=chat_server(seer).url, languages=("en", "zh"))
+        operator = CaptionDiff(params)
+        pictures = [_picture(colour) for colour in ("red", "blue", "green")]
+        (row,) = operator.load("cpu").each([pictures], operator.work)
+        assert row["difference.zh"], "one language stands without the other"
+        assert row["difference.en"] == (seer.captions[1] if mended else None)
+        assert row["difference.status"] == ("pass" if mended else "fail")
+        assert row["difference.failed_check"] == (None if mended else check)
 
 
 def test_further_pictures_are_numbered_or_called_target() -> None:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from thresher.operators.base import Failure
-from thresher.operators.captions.language.words import count, quotes
-from thresher.operators.captions.reason.said import plain
+from thresher.operators.captions.difference import checking
+from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.reason.thought import mention
 from thresher.operators.captions.record import Part
 from thresher.operators.captions.taxonomy import SURE_ELSE, Lang
@@ -15,8 +15,6 @@ from thresher.operators.models.chat.messages import Form, Message
 
 DIFF_PROMPTS = ("diff_describe", "diff_list", "diff_verify", "diff_instruct")
 LANGUAGES: dict[Lang, str] = {"en": "English", "zh": "Chinese (simplified)"}
-MOST_WORDS: dict[Lang, int] = {"en": 60, "zh": 100}
-"""An instruction is concise: no longer than this, in words or Han characters. Ours."""
 _TOKENS = 1024
 _WHICH = ("first", "second", "neither")
 
@@ -141,31 +139,26 @@ async def _instruction(
 ) -> Instruction | Failure:
     """Asked for once again where a check fails."""
     told = [_language(lang), *(f"- before: {c.before}\n  after: {c.after}" for c in made.seen)]
+    held = [side for change in made.seen for side in (change.before, change.after)]
     for attempt in (1, 2):
         said = [Message("user", (texts["diff_instruct"], "\n".join(told)))]
         written = await chat.fill(said, Instructed, _TOKENS)
         if isinstance(written, Failure):
             return written
         forth, back = written.instruction.strip(), written.inverse.strip()
-        fails = tuple(dict.fromkeys(f for text in (forth, back) for f in _fails(text, lang, made.seen)))
-        if not fails or attempt == 2:
+        wrong = [fault for text in (forth, back) for fault in _faults(text, lang, held)]
+        if not wrong or attempt == 2:
             break
-        told.append(f"Your last attempt was rejected: {', '.join(fails)}")
+        told.append(checking.told(wrong))
+    fails = tuple(dict.fromkeys(fault.check for fault in wrong))
     return Instruction(lang=lang, forth=forth, back=back, status="fail" if fails else "pass", fails=fails)
 
 
-def _fails(text: str, lang: Lang, seen: Sequence[Change]) -> list[str]:
-    """Names of the checks that an instruction fails."""
-    known = {
-        plain(quote) for change in seen for side in (change.before, change.after) for quote in quotes(side)
-    }
-    checks = {
-        "empty": not text,
-        "length": count(text, lang, "short") > MOST_WORDS[lang],
-        "target_mention": mention(text, lang) is not None,
-        "text_rendering": any(plain(quote) not in known for quote in quotes(text)),
-    }
-    return [name for name, failed in checks.items() if failed]
+def _faults(text: str, lang: Lang, held: Sequence[str]) -> list[Finding]:
+    """Beside those of all texts: an instruction speaks of no picture."""
+    words = mention(text, lang)
+    spoken = [Finding("target_mention", False, told=f"{words!r} speaks of a picture")] if words else []
+    return spoken + checking.faults(text, lang, held, checking.MOST_WORDS[lang])
 
 
 def _language(lang: Lang) -> str:

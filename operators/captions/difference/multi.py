@@ -8,7 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from thresher.operators.base import Failure
+from thresher.operators.captions.difference import checking
 from thresher.operators.captions.difference.diff import LANGUAGES, describe
+from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.reason.judging import holds
 from thresher.operators.captions.record import Part
 from thresher.operators.captions.taxonomy import Lang
@@ -111,29 +113,42 @@ async def _verified(
 async def _written(
     chat: Chat, made: Multi, languages: Sequence[Lang], texts: Mapping[str, str]
 ) -> Multi | Failure:
-    """The captions, of the statements that were seen; asked for once again where a position is missing."""
+    """The captions, of the statements that were seen; each is asked for once again where a check fails."""
     seen = [statement for statement in made.statements if statement.seen]
     positions = sorted({statement.picture for statement in seen if statement.picture})
     if not seen:
         return made.model_copy(update={"status": "fail", "fails": ("nothing_seen",)})
+    held = [statement.text for statement in seen]
     found: dict[Lang, str] = {}
+    fails: list[str] = []
     for lang in languages:
         told = [f"Language: {LANGUAGES[lang]}", f"Call them: {_POSITION[lang].format('N')}"]
         told += [f"- {f'picture {s.picture} alone' if s.picture else 'all'}: {s.text}" for s in seen]
-        for _ in range(2):
-            written = await chat.fill(
-                [Message("user", (texts["multi_write"], "\n".join(told)))], Written, _TOKENS
-            )
+        for attempt in (1, 2):
+            said = [Message("user", (texts["multi_write"], "\n".join(told)))]
+            written = await chat.fill(said, Written, _TOKENS)
             if isinstance(written, Failure):
                 return written
-            missing = [n for n in positions if not _named(written.caption, lang, n)]
-            if not missing:
-                found[lang] = written.caption.strip()
+            caption = written.caption.strip()
+            wrong = _faults(caption, lang, held, positions, len(made.captions))
+            if not wrong or attempt == 2:
                 break
-            told.append(f"Your last attempt was rejected: it does not name picture {missing[0]}")
+            told.append(checking.told(wrong))
+        if wrong:
+            fails += [fault.check for fault in wrong]
         else:
-            return made.model_copy(update={"texts": found, "status": "fail", "fails": ("position",)})
-    return made.model_copy(update={"texts": found})
+            found[lang] = caption
+    status: Literal["pass", "fail"] = "fail" if fails else "pass"
+    return made.model_copy(update={"texts": found, "status": status, "fails": tuple(dict.fromkeys(fails))})
+
+
+def _faults(caption: str, lang: Lang, held: Sequence[str], named: Sequence[int], n: int) -> list[Finding]:
+    """Beside those of all texts: it names the positions. These, and how many pictures there are, are numbers
+    that no statement says; as long as an instruction for each picture."""
+    missing = [f"picture {position}" for position in named if not _named(caption, lang, position)]
+    unnamed = [Finding("position", False, told=f"it does not name {', '.join(missing)}")] if missing else []
+    known = [*held, *map(str, range(1, n + 1))]
+    return unnamed + checking.faults(caption, lang, known, n * checking.MOST_WORDS[lang])
 
 
 def _named(caption: str, lang: Lang, position: int) -> bool:

@@ -1,5 +1,6 @@
 """`caption.diff`: what sets the pictures of one record apart."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -9,6 +10,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from thresher.operators.base import Batch, Failure, View
+from thresher.operators.captions.checks.pii import masked
 from thresher.operators.captions.difference.diff import (
     DIFF_PROMPTS,
     Described,
@@ -103,7 +105,19 @@ class CaptionDiff(ChatMeasure):
 
     def _row(self, made: Difference | Multi) -> dict[str, str | None]:
         names = [column.name for column in self.writes()]
-        return dict.fromkeys(names) | {"difference": made.model_dump_json(exclude_defaults=True)}
+        held = _masked(made.model_dump(mode="json", exclude_defaults=True), self.params.languages[0])
+        return dict.fromkeys(names) | {
+            "difference": json.dumps(held, ensure_ascii=False, separators=(",", ":"))
+        }
+
+
+def _masked(value: Any, lang: Lang) -> Any:
+    """Without personal data, which a model may have read in a picture."""
+    if isinstance(value, str):
+        return masked(value, lang)
+    if isinstance(value, dict):
+        return {key: _masked(held, lang) for key, held in value.items()}
+    return [_masked(held, lang) for held in value] if isinstance(value, list) else value
 
 
 def _of_two(made: Difference) -> dict[str, str | None]:
