@@ -3,7 +3,6 @@ they say nothing beyond the statements that the pictures bore out."""
 
 from collections.abc import Sequence
 
-from thresher.operators.captions.checks import colours, numbers
 from thresher.operators.captions.checks.form import refusal
 from thresher.operators.captions.checks.language import language
 from thresher.operators.captions.checks.ocr import plain
@@ -11,9 +10,10 @@ from thresher.operators.captions.checks.pii import pii
 from thresher.operators.captions.checks.repetition import repetition
 from thresher.operators.captions.checks.style import boilerplate, objective
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.language import colours, numbers
+from thresher.operators.captions.language.words import count, quotes, unquoted
 from thresher.operators.captions.record import Text
 from thresher.operators.captions.taxonomy import Lang
-from thresher.operators.captions.words import count, quotes, unquoted
 
 MOST_WORDS: dict[Lang, int] = {"en": 60, "zh": 100}
 """An instruction is concise: no longer than this, in words or Han characters. Ours."""

@@ -10,8 +10,8 @@ from thresher.operators.captions.checks.pii import masked
 from thresher.operators.captions.checks.repetition import repetition
 from thresher.operators.captions.checks.style import objective
 from thresher.operators.captions.draw.synthesis import Synth, level_of
-from thresher.operators.captions.language.words import count, language_of
 from thresher.operators.captions.facts.compose import BACKEND
+from thresher.operators.captions.language.words import count, language_of
 from thresher.operators.captions.record import CaptionRecord, Meta, Text, joined
 from thresher.operators.captions.taxonomy import Lang, Level
 
