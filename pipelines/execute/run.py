@@ -6,7 +6,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,10 +234,12 @@ class Run:
         return self._ray
 
     @contextmanager
-    def step(self, table: str, label: str, rows: int) -> Iterator[Step]:
-        """Show a step's progress and log what it took."""
+    def step(
+        self, table: str, label: str, rows: int, known: Callable[[], str] | None = None
+    ) -> Iterator[Step]:
+        """Show a step's progress, with what is `known` of it, and log what it took."""
         started = time.monotonic()
-        with show(f"{table}: {label}", rows, self._quiet) as step:
+        with show(f"{table}: {label}", rows, self._quiet, known) as step:
             yield step
         seconds = time.monotonic() - started
         if not self.dry:

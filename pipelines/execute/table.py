@@ -14,6 +14,7 @@ from thresher.operators.base import Context, Runner
 from thresher.operators.ingest import Source
 from thresher.operators.shuffle import save_array
 from thresher.pipelines.execute import ingest as ingesting
+from thresher.pipelines.execute.answers import Answers, asks_a_model
 from thresher.pipelines.execute.deciding import decide
 from thresher.pipelines.execute.state import DROPPED, FAILED, TableState
 from thresher.pipelines.execute.task import OperatorSpec, PassTask
@@ -272,7 +273,8 @@ class TableRun:
 
         done = 0
         forget_notes(self.run.folder, steps[0].fp)
-        with self.run.step(self.plan.name, label, rows) as step:
+        answers = Answers(self.run.memo) if asks_a_model(steps[0].operator) else None
+        with self.run.step(self.plan.name, label, rows, answers) as step:
             try:
                 for computed, seconds in self.run.executor(rows).passes(tasks()):
                     done += computed

@@ -23,6 +23,8 @@ from thresher.operators.models.chat.messages import Message, jpeg
 from thresher.operators.models.chat.question import Question
 from thresher.operators.models.chat.replies import Reply, Token
 from thresher.operators.models.clarity import Marks
+from thresher.pipelines.execute import answers as answers_so_far
+from thresher.pipelines.execute import progress
 from thresher.schemas import Reason, ThresherError
 
 tokens = st.builds(Token, st.text(), st.lists(st.tuples(st.text(), st.floats(-50, 0))).map(tuple))
@@ -95,6 +97,23 @@ def test_a_disk_without_room_stops_with_what_to_do(tmp_path):
         memo.add(key(1), Kept(Reply("no", "stop"), 1), 0)
     memo.add(key(2), Kept(Reply("no", "stop"), 1), 0)
     assert [Memo(tmp_path).get(key(i)) is None for i in range(3)] == [False, True, False]
+
+
+def test_what_came_is_told_while_no_record_is_done(tmp_path, monkeypatch, capsys):
+    """Answers since the step began, of any process, and how long there was none."""
+    monkeypatch.setattr(progress, "QUIET_S", 0.1)
+    monkeypatch.setattr(answers_so_far, "LONG_S", 0.05)
+    memo = Memo(tmp_path)
+    memo.add(key(0), Kept(Reply("yes", "stop"), 1), 0)
+    told = answers_so_far.Answers(tmp_path)
+    for i in (1, 2):
+        memo.add(key(i), Kept(Reply("yes", "stop"), 1), 0)
+    with progress.show("images: clarity", 26, known=told) as step:
+        time.sleep(0.35)
+        step.advance(26)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "images: clarity: 0 of 26, 2 answers, none for 0 s"
+    assert 3 <= len(lines) <= 5 and lines[-1].startswith("images: clarity: 26 records")
 
 
 def kept(run: Path) -> int:
