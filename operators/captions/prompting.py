@@ -10,20 +10,22 @@ from thresher.operators.models.chat.messages import Form
 from thresher.schemas.errors import FieldError, nearest
 
 PROMPTS = Path(__file__).parent / "prompts"
+_MARK = re.compile(r"\{\{(\w+)\}\}")
 
 
 def prompt_texts(names: Iterable[str], replaced: Mapping[str, str]) -> dict[str, str]:
     """Name -> text of `prompts/NAME.txt`, or of the file that `replaced` names for it.
 
-    Raises FieldError, as of the parameter `prompts`, where a name is unknown or a file holds no text.
+    Raises FieldError, as of the parameter `prompts`, where a name is unknown, a file holds no text, or a
+    text has other marks than the one of this package: without the claims, say, nobody can write.
     """
     known = list(names)
     for name in replaced:
         if name not in known:
             mend = nearest(name, known) or f"There are {', '.join(known)}"
             raise FieldError(f"there is no prompt {name!r}", ("prompts", name), mend)
-    places = {name: Path(replaced.get(name, PROMPTS / f"{name}.txt")).expanduser() for name in known}
-    return {name: _text(name, place) for name, place in places.items()}
+    texts = {name: _text(name, PROMPTS / f"{name}.txt") for name in known}
+    return texts | {name: _replacing(name, Path(place), texts[name]) for name, place in replaced.items()}
 
 
 def prompts_revision(texts: Mapping[str, str], forms: Iterable[type[Form]] = ()) -> str:
@@ -34,7 +36,23 @@ def prompts_revision(texts: Mapping[str, str], forms: Iterable[type[Form]] = ())
 
 def filled(prompt: str, **marks: str) -> str:
     """The prompt with each `{{NAME}}` replaced; what is put in is not looked at again."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda mark: marks.get(mark[1], mark[0]), prompt)
+    return _MARK.sub(lambda mark: marks.get(mark[1], mark[0]), prompt)
+
+
+def _replacing(name: str, place: Path, built_in: str) -> str:
+    text = _text(name, place.expanduser())
+    needed, held = (dict.fromkeys(_MARK.findall(one)) for one in (built_in, text))
+    if missing := _marks(needed.keys() - held.keys()):
+        what, mend = f"has no place for {missing}", "Write each where it is to be filled in"
+    elif unknown := _marks(held.keys() - needed.keys()):
+        what, mend = f"has marks that nothing fills: {unknown}", f"There are {_marks(needed) or 'none'}"
+    else:
+        return text
+    raise FieldError(f"the prompt {str(place)!r} {what}", ("prompts", name), mend)
+
+
+def _marks(names: Iterable[str]) -> str:
+    return ", ".join(f"{{{{{name}}}}}" for name in sorted(names))
 
 
 def _text(name: str, place: Path) -> str:

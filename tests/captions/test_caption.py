@@ -327,7 +327,7 @@ def test_another_prompt_asks_anew(captioned, tmp_path, said):
         return seen() if kind(body) == "Seen" else written("en", {"short": SHORT["en"]})
 
     rows = [captioned(script, languages=["en"])]
-    (tmp_path / "mine.txt").write_text("List claims about this. {{facts}}")
+    (tmp_path / "mine.txt").write_text("List claims about this. {{facts}}{{least}}{{most}}")
     rows.append(captioned(script, languages=["en"], prompts={"look": "./mine.txt"}))
     makers = [text.by for row in rows for text in CaptionRecord.loads(row["caption"]).texts]
     assert [*map(len, {by.prompt for by in makers})] == [8, 8]  # type: ignore[union-attr]

@@ -118,9 +118,12 @@ def honest(words: str) -> str:
     return "no" if "red" in words or "lost" in words else "yes"
 
 
+MARKS = "{{look}}{{percent}}{{penalty}}\n{{claim}}"
+
+
 @pytest.mark.acceptance("I20")
 def test_later_steps_and_the_export_see_verified_captions(checked, ledger_of, tmp_path: Path) -> None:
-    (tmp_path / "in/mine.txt").write_text("Is it so?\n-----\n{{claim}}\n-----\nyes, no or unsure")
+    (tmp_path / "in/mine.txt").write_text(f"Is it so?\n-----\n{MARKS}\n-----\nyes, no or unsure")
     rows, bodies = checked(honest, prompts={"verify_en": "mine.txt"})
     assert set(rows) == {"boats"}  # the other has no text left
     row, record = rows["boats"], CaptionRecord.loads(rows["boats"]["caption"])
@@ -177,7 +180,7 @@ def test_labels_and_prompts_count_by_their_content(tmp_path: Path) -> None:
         place = tmp_path / folder
         place.mkdir(exist_ok=True)
         (place / "judged.csv").write_text("p,label\n" + "0,0\n1,1\n" * labels)
-        (place / "mine.txt").write_text(prompt + "{{claim}}")
+        (place / "mine.txt").write_text(prompt + MARKS)
         files = {"calibration": str(place / "judged.csv"), "prompts": {"verify_en": str(place / "mine.txt")}}
         return operator_fingerprint(CaptionCheck(CheckParams(model="m", **files)), {}, None)
 
@@ -202,10 +205,15 @@ def test_hints_bounds_decoys_and_the_gate_are_in_the_revision(monkeypatch) -> No
     [
         ({"of": "captions"}, "Did you mean 'caption'"),
         ({"calibration": "none.csv"}, "in/none.csv"),
-        ({"prompts": {"verify_en": "empty.txt"}}, "{{claim}}"),
+        ({"prompts": {"verify_en": "empty.txt"}}, "has no place for {{claim}}, {{penalty}}. Write"),
+        (
+            {"prompts": {"verify_en": "odd.txt"}},
+            "that nothing fills: {{clam}}. There are {{claim}}, {{look}}",
+        ),
     ],
 )
 def test_what_cannot_work_is_told_at_plan_time(checked, cli, tmp_path: Path, params: Any, named: str) -> None:
-    (tmp_path / "in/empty.txt").write_text("Is it so?")
+    (tmp_path / "in/empty.txt").write_text("Is it so? {{look}} {{percent}}")
+    (tmp_path / "in/odd.txt").write_text(MARKS + "{{clam}}")
     checked(honest, code=2, **params)
     assert named in cli.err and "r.yaml" in cli.err

@@ -129,10 +129,6 @@ class CaptionCheck(ChatMeasure):
             mend = mend or "Add `- caption` before this step"
             raise FieldError(f"no earlier step writes captions called {of!r}", ("of",), mend)
         self.params.check("Without a model, only what facts decide is checked: `caption` does that by itself")
-        for name in PROMPTS.values():
-            if "{{claim}}" not in self._prompts[name]:
-                what = f"the prompt {name!r} has no place for the claim"
-                raise FieldError(what, ("prompts", name), "Write {{claim}} where the claim is to stand")
         self.asks()
 
     def asks(self) -> str:
