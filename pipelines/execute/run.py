@@ -15,6 +15,7 @@ from typing import Any
 from thresher import __version__
 from thresher.operators.base import Runner
 from thresher.operators.ingest import Source, resolve
+from thresher.pipelines.captions.unwritten import unwritten
 from thresher.pipelines.execute.executor import InProcess, LocalExecutor
 from thresher.pipelines.execute.exporting import export_table
 from thresher.pipelines.execute.lock import lock
@@ -154,6 +155,8 @@ class Run:
         write_ledger(table)
         export_table(table)
         self.stopper.check()
+        exported = next((step.operator.params for step in table.plan.steps if step.kind == "export"), None)
+        table.warnings += unwritten(table.reader(), exported)
         counts, export = table.state.counts, table.export_folder
         return TableSummary(name, counts, table.computed, export, table.problems, table.warnings)
 

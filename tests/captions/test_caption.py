@@ -81,7 +81,9 @@ def language(words: str) -> str:
 def captioned(cli, tmp_path: Path, chat_server) -> Callable[..., dict[str, Any]]:
     """`captioned(script, ...)` runs `caption` over one picture; its row of the exported records."""
 
-    def run(script: Any, before: Sequence[str] = (), grey: bool = False, **params: Any) -> dict[str, Any]:
+    def run(
+        script: Any, before: Sequence[str] = (), grey: bool = False, text: str = "auto", **params: Any
+    ) -> dict[str, Any]:
         server = chat_server(script)
         (tmp_path / "pool").mkdir(exist_ok=True)
         noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
@@ -91,7 +93,7 @@ def captioned(cli, tmp_path: Path, chat_server) -> Callable[..., dict[str, Any]]
         model = {} if params.get("backend") == "facts" else model
         steps = [{"caption": model | {"context": [], "levels": ["short"]} | params}]
         steps = [*before, *steps]
-        table = {"ingest": {"folder": "./pool"}, "steps": steps, "export": {"to": "./out"}}
+        table = {"ingest": {"folder": "./pool"}, "steps": steps, "export": {"to": "./out", "text": text}}
         recipe = {"thresher": 1, "name": "captions", "tables": {"images": table}}
         (tmp_path / "r.yaml").write_text(json.dumps(recipe))
         cli.run("r.yaml", "--run", "run", "--local")
@@ -161,12 +163,16 @@ def test_what_fails_again_loses_its_sentences_or_its_column(captioned, said):
     assert "language" in record.text("zh", "short").fails  # type: ignore[union-attr]
 
 
-def test_no_passing_text_names_the_check(captioned):
+def test_no_passing_text_names_the_check_and_the_run_tells_of_it(captioned, cli):
     def script(body):
         return seen() if kind(body) == "Seen" else written("en", {"short": [(GIBBERISH, ["c1"])]})
 
-    row = captioned(script, languages=["en"])
+    row = captioned(script, languages=["en"], text="caption.en.short")
     assert row["caption.en.short"] is None and row["caption.failed_check"] == "language"
+    assert json.loads(cli.out)["tables"]["images"]["warnings"] == [
+        "caption: 1 of 1 records have no text that passed (most failed: language)",
+        "export: 1 of 1 samples have no .txt: they have no caption.en.short",
+    ]
 
 
 def test_a_sentence_without_claims_is_thrown_away(captioned):

@@ -12,7 +12,7 @@ from tests.captions.conftest import ScriptedServer
 from tests.captions.run_of_captions import HOSTILE, make_run
 from tests.captions.test_caption import SHORT, kind, seen, written
 from tests.models.conftest import clip, torch  # noqa: F401
-from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Value
+from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Text, Value
 from thresher.pipelines.captions.columns import caption_columns, has_any, sampled
 from thresher.pipelines.captions.disagreement import aspects, disagreement
 from thresher.pipelines.report import write_report
@@ -173,6 +173,18 @@ def test_a_verifier_that_says_yes_to_everything_is_shown():
     found = list(tables([Captioned("photos", "b", yes.model_copy(update={"claims": (claim,)}))]))
     [table] = [one for one in found if "trusted" in one.title]
     assert table.rows[1][:2] == ["claims not judged by parrot", "1"] and "parrot failed" in table.warning
+
+
+def test_records_without_a_text_and_levels_that_were_not_written_are_told():
+    bare = CaptionRecord(languages=("zh",), abstained=("lens", "zh.long"))
+    text = Text(id="t", lang="zh", level="short", text="两艘船。")
+    found = [
+        Captioned("photos", "b", bare),
+        Captioned("photos", "b", bare.model_copy(update={"texts": (text,)})),
+    ]
+    levels, abstention = tables(found)
+    assert levels.warning == "1 of 2 records have no text that passed."
+    assert [row[1:3] for row in abstention.rows] == [["level: zh.long", "2"], ["style: lens", "2"]]
 
 
 def test_a_captioner_that_verified_itself_is_told():

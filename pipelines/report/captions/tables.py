@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+from thresher.operators.captions.columns import failed_check
 from thresher.operators.captions.record import CaptionRecord, Claim
 from thresher.operators.captions.taxonomy import LANGS, WRITTEN
 from thresher.operators.captions.verify.abstention import ALL, LEVELS, risk_coverage
@@ -58,7 +59,11 @@ def _levels(found: Sequence[Captioned]) -> Table:
                 rows.append([lang, level, *map(number, (sum(held), *held)), percent(held[0], sum(held))])
     names = ("language", "level", "texts", "passed", "failed", "abstained", "share passed")
     lead = "Only texts that passed get a column of their own; a failed one costs itself, not the record."
-    return Table("Texts by language and level", lead, names, rows, text=2)
+    without = sum(failed_check(c.record) is not None for c in found)
+    warning = (
+        f"{number(without)} of {number(len(found))} records have no text that passed." if without else ""
+    )
+    return Table("Texts by language and level", lead, names, rows, warning=warning, text=2)
 
 
 def _failures(found: Sequence[Captioned]) -> Table:
@@ -78,17 +83,22 @@ def _abstention(found: Sequence[Captioned]) -> Table:
             asked[c.source, claim.field] += 1
             left[c.source, claim.field] += claim.id in gone or looked(claim) == "unsure"
         for name in gone - {*claims}:
-            field = "entity" if any(e.id == name for e in c.record.facts.entities) else f"style: {name}"
+            field = "entity" if any(e.id == name for e in c.record.facts.entities) else _of_record(name)
             left[c.source, field] += 1
             asked[c.source, field] += field == "entity"
-    styles = Counter(c.source for c in found)
+    records = Counter(c.source for c in found)
     rows = []
     for (source, field), n in _ordered(left):
-        total = styles[source] if field.startswith("style: ") else asked[source, field]
+        total = asked[source, field] or records[source]
         rows += [[cut(source), cut(field), number(total), number(n), percent(n, total)]] if n else []
     names = ("source", "field", "asked", "abstained", "share")
     lead = "What a captioner or verifier was not sure enough of: the claim goes, the record stays."
     return _bounded("Abstention by source and field", lead, names, rows, text=2)
+
+
+def _of_record(name: str) -> str:
+    """What is asked once for each record: a field of its style, or a text such as `zh.long`."""
+    return f"level: {name}" if "." in name else f"style: {name}"
 
 
 def _risk(found: Sequence[Captioned]) -> Table:
