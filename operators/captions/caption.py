@@ -16,6 +16,7 @@ from thresher.operators.captions.columns import declared, values
 from thresher.operators.captions.facts.compose import BACKEND, REVISION, fact_record
 from thresher.operators.captions.facts.evidence import READABLE, evidence
 from thresher.operators.captions.language.words import count, language_of
+from thresher.operators.captions.facts.names import by_people
 from thresher.operators.captions.look import Seen, look
 from thresher.operators.captions.no_model import NoModel
 from thresher.operators.captions.prompting import prompt_texts, prompts_revision
@@ -157,7 +158,7 @@ class Caption(ChatMeasure):
         return items
 
     def _begun(self, facts: Facts, raw: str | None) -> CaptionRecord:
-        texts = (raw_text(raw),) if raw and raw.strip() else ()
+        texts = (raw_text(raw),) if raw and by_people(raw) else ()
         return CaptionRecord(languages=self.params.languages, facts=facts, texts=texts)
 
     async def work(self, chat: Chat, item: Item) -> Mapping[str, Any] | Failure:
@@ -188,7 +189,7 @@ class Caption(ChatMeasure):
 
 
 def raw_text(text: str) -> Text:
-    """What came with the file, as it came."""
+    """What people wrote of the picture, as it came with the file."""
     lang = language_of(text)
     words = count(text, lang, "raw")
     return Text(id="raw", lang=lang, level="raw", split="raw", text=text, words=words)

@@ -10,7 +10,7 @@ from thresher.operators.captions.checks.ocr import alike, important
 from thresher.operators.captions.language.words import quoted
 from thresher.operators.captions.prompting import filled
 from thresher.operators.captions.rebuild import unnamed
-from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Style, Value
+from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Meta, Style, Value
 from thresher.operators.captions.taxonomy import STYLE, Field, ImageType, KeyPoint, Lang
 from thresher.operators.models.chat.chat import Chat
 from thresher.operators.models.chat.messages import Form, Message
@@ -86,10 +86,15 @@ async def look(
 def told(facts: Facts) -> str:
     """The facts as lines of a prompt, each on one line."""
     lines = [f"text read: {_quoted(line.text)}" for line in facts.ocr]
-    lines += [f"{meta.kind} that came with the file: {_quoted(meta.text)}" for meta in facts.meta]
+    lines += [f"{_source(meta)}: {_quoted(meta.text)}" for meta in facts.meta]
     lines += [f"found by a detector: {thing.count} x {_quoted(thing.label)}" for thing in facts.objects]
     lines += [f"measured: {one.column} = {_quoted(str(one.value))}" for one in facts.measured]
     return "\n".join(lines)
+
+
+def _source(meta: Meta) -> str:
+    name = meta.kind.replace("_", " ")
+    return "words of the file's name" if meta.kind == "file_name" else f"{name} that came with the file"
 
 
 def with_claims(record: CaptionRecord, seen: Seen, model: str) -> CaptionRecord:

@@ -47,10 +47,10 @@ class Entity(Part):
 
 
 class Meta(Part):
-    """A text that came with the picture."""
+    """A text that came with the picture. `file_name`: the words of its file's name."""
 
     id: str
-    kind: Literal["alt_text", "title", "tags", "exif", "url", "page_text"]
+    kind: Literal["alt_text", "title", "tags", "exif", "url", "page_text", "file_name"]
     text: str
     lang: str | None = None
 

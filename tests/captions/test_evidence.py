@@ -3,7 +3,10 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from thresher.operators.captions.facts.evidence import READABLE, evidence
+from thresher.operators.captions.facts.names import by_people
 from thresher.operators.quality import Quality
 from thresher.operators.registry import get
 from thresher.schemas import Record
@@ -50,9 +53,23 @@ def test_texts_that_came_with_the_picture():
         ("m1", "alt_text", "A tower"),
         ("m2", "title", "The tower"),
         ("m3", "tags", "paris, steel"),
-        ("m4", "url", "paris eiffel tower"),
+        ("m4", "file_name", "paris eiffel tower"),
     ]
-    assert evidence(replace(record, meta="[1"), {}).meta[-1].kind == "url", "broken JSON says nothing"
+    assert evidence(replace(record, meta="[1"), {}).meta[-1].kind == "file_name", "broken JSON says nothing"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("IMG_0042.JPG", None), ("DSC01234", None), ("eiffel-tower.webp", None), ("P1010203", None),
+        ("d41d8cd98f00b204e9800998ecf8427e", None), ("https://example.com/cats/chelsea.jpg", "url"),
+        ("A380", "alt_text"), ("the file IMG_0042.JPG", "alt_text"), ("一只猫", "alt_text"),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_file_is_no_caption(text: str, kind: str | None):
+    held = evidence(replace(RECORD, text=text, key="0001.jpg"), {}).meta
+    assert [(m.kind, m.text) for m in held] == ([(kind, text)] if kind else [])
+    assert by_people(text) == (kind == "alt_text")
 
 
 def test_names_that_are_no_words_say_nothing():

@@ -1,10 +1,10 @@
 """What columns that were measured before say of a picture, as facts that captions can rest on."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from thresher.operators.captions.facts.names import is_name, is_url, name_words
 from thresher.operators.captions.record import Facts, Measured, Meta, OcrLine, Thing
 from thresher.operators.captions.taxonomy import ImageType
 from thresher.schemas import Record
@@ -34,16 +34,6 @@ _KEYS: dict[str, Literal["alt_text", "title", "tags", "page_text"]] = {
     "page_text": "page_text",
 }  # fmt: skip
 """Keys of a JSON sidecar, by what they hold."""
-_NO_WORD = frozenset(
-    [
-        *("img", "image", "images", "photo", "photos", "picture", "pictures", "pic", "pics", "dsc", "dcim"),
-        *("dscn", "pxl", "copy", "final", "edit", "edited", "untitled", "new", "scan", "screenshot", "data"),
-        *("train", "test", "val", "part", "file", "files", "upload", "uploads", "download", "downloads"),
-        *("jpg", "jpeg", "png", "webp", "tmp", "temp", "http", "https", "www", "com"),
-    ]
-)
-"""In names of files and folders they say nothing of what is seen."""
-_WORD = re.compile(r"[^\W\d_]{3,}|[\u3400-\u9fff]+")
 _DECLARED: dict[str, ImageType] = {
     "digitalCapture": "photo", "computationalCapture": "photo", "negativeFilm": "photo",
     "positiveFilm": "photo", "screenCapture": "screenshot", "digitalArt": "illustration",
@@ -124,18 +114,18 @@ def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def _metas(record: Record, columns: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Text and JSON beside the picture, then the words of its file's name; each text once."""
+    """Text and JSON beside the picture, each once and none that is but a name; then the words of its own."""
     said = [("alt_text", columns.get("text") or record.text)]
     said += _sidecar(columns.get("meta") or record.meta)
     seen = set()
     for kind, text in said:
         kept = plain(text) if isinstance(text, str) else ""
-        if kept and kept not in seen:
+        if kept and kept not in seen and not is_name(kept):
             seen.add(kept)
-            yield {"kind": kind, "text": kept}
-    words = _name_words(record.key)
+            yield {"kind": "url" if is_url(kept) else kind, "text": kept}
+    words = name_words(record.key)
     if words:
-        yield {"kind": "url", "text": words}
+        yield {"kind": "file_name", "text": words}
 
 
 def plain(text: str) -> str:
@@ -156,20 +146,6 @@ def _sidecar(text: str | None) -> list[tuple[str, Any]]:
 
 def _joined(value: Any) -> Any:
     return ", ".join(map(str, value)) if isinstance(value, list) else value
-
-
-def _name_words(key: str) -> str:
-    """Words of the file's name and its folder: three letters or more (Han: any), none of `_NO_WORD`."""
-    path = key.replace("\\", "/").partition("#")[0]
-    parts = path.rpartition(".")[0].split("/") if "." in path.rpartition("/")[2] else path.split("/")
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", " ".join(parts[-2:]))
-    found = [word.casefold() for token in re.split(r"[^\w]|_", spaced) for word in _words_of(token)]
-    return " ".join(dict.fromkeys(word for word in found if word not in _NO_WORD))
-
-
-def _words_of(token: str) -> list[str]:
-    """None of a code such as `a3f9c`, where letters and digits take turns."""
-    return _WORD.findall(token) if len(re.findall(r"\d+", token)) < 2 else []
 
 
 def _image_type(columns: Mapping[str, Any]) -> ImageType | None:
