@@ -8,7 +8,7 @@ import regex
 from thresher.operators.captions.checks.entities import named
 from thresher.operators.captions.checks.sentences import parts
 from thresher.operators.captions.language.names import TYPES
-from thresher.operators.captions.language.words import HAN, quoted, word_set
+from thresher.operators.captions.language.words import HAN, quoted, stopped, word_set
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Text, joined
 from thresher.operators.captions.taxonomy import Lang
 
@@ -86,7 +86,7 @@ def _sentence(words: str, text: Text) -> str:
     if not said or text.level == "tags":
         return said
     said = said[0].upper() + said[1:] if text.lang == "en" else said
-    return said if _END.search(said) else said + {"en": ".", "zh": "。"}[text.lang]
+    return stopped(said, text.lang)
 
 
 def _joining(record: CaptionRecord, ids: list[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from thresher.operators.captions.checks import judged, text_findings
 from thresher.operators.captions.checks.entities import supporting
 from thresher.operators.captions.checks.repetition import loops
 from thresher.operators.captions.draw.candidates import raw
-from thresher.operators.captions.language.words import count, language_of, quotes, split
+from thresher.operators.captions.language.words import HAN, count, language_of, quotes, split
 from thresher.operators.captions.record import (
     CaptionRecord,
     Claim,
@@ -152,6 +152,28 @@ def test_personal_data_is_masked() -> None:
     found = judged(of("A card on the table says to write to jo@example.com or call +1 415 555 0132."))
     assert "[e-mail]" in found.texts[0].text and "[phone]" in found.claims[0].text["en"]
     assert found.checks["pii"] == 2 and judged(found) == found
+
+
+def test_a_mask_is_no_quote_of_the_picture() -> None:
+    signs = read("jo@example.com", "Call +1 415 555 0132")
+    said = "A sign by the door reads “{}.” and a second one below it reads “Call {}” in white letters."
+    found = judged(of(said.format("jo@example.com", "+1 415 555 0132"), signs, level="long")).texts[0]
+    assert "reads [e-mail] and" in found.text and quotes(found.text) == ["Call [phone]"]
+    assert found.fails == ("length",)
+    assert judged(of(found.text, signs, level="long")).checks["ocr_recall"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "empty"),
+    [
+        ("这张图片展示了一只猫。", True), ("这是照片", False), ("该照片为一只猫。", True),
+        ("画面中有两艘船。", False), ("图中可见一座桥。", False), ("照片里是一位老人。", False),
+        ("The image shows a cat.", True), ("There is a cat.", False),
+    ],
+)  # fmt: skip
+def test_only_words_that_carry_nothing_are_boilerplate(text: str, empty: bool) -> None:
+    found = judged(of(text, lang="zh" if HAN.search(text) else "en"))
+    assert found.checks["boilerplate"] == empty
 
 
 def test_flags_do_not_fail() -> None:

@@ -15,6 +15,7 @@ from thresher.operators.captions.facts.compose import BACKEND, fact_record
 from thresher.operators.captions.facts.evidence import evidence
 from thresher.operators.captions.language.colours import NAMES, word
 from thresher.operators.captions.language.words import count, quotes, unquoted
+from thresher.operators.captions.rebuild import without
 from thresher.operators.captions.record import CaptionRecord, Facts, Measured, Meta, OcrLine, Thing
 from thresher.operators.captions.taxonomy import LANGS, LENGTHS, WRITTEN
 from thresher.operators.registry import get
@@ -205,6 +206,39 @@ def test_any_facts(facts: Facts) -> None:
 def test_no_facts_no_caption() -> None:
     record = fact_record(Facts(), LANGS, WRITTEN)
     assert record.texts == () and record.claims == () and len(record.abstained) == 12
+
+
+def facts_with(*lines: str, **values: Any) -> Facts:
+    ocr = tuple(OcrLine(id=f"o{i}", text=line, conf=0.99, height=0.1) for i, line in enumerate(lines, 1))
+    known = {"width": 800, "height": 600, "is_gray": False, "palette": "blue 0.6, brown 0.3", **values}
+    measured = tuple(Measured(id=f"v{i}", column=c, value=v) for i, (c, v) in enumerate(known.items(), 1))
+    return Facts(measured=measured, ocr=ocr, ocr_read=True)
+
+
+def test_a_quote_at_the_end_brings_its_own_stop() -> None:
+    record = fact_record(facts_with("Stop here.", "营业中！"), LANGS, ("short", "medium"))
+    texts = [*(t.text for t in record.texts), *(t.text for t in without(record, {"c3"}).texts)]
+    assert any(text.endswith("the text “Stop here.”") for text in texts)
+    assert not [text for text in texts if regex.search("[.！]”[.。](?<![.]”。)", text)], texts
+
+
+def test_personal_data_is_not_quoted() -> None:
+    record = fact_record(facts_with("me@shop.com", "Call 555-123-4567", "Open"), LANGS, ("tags", "medium"))
+    assert [quotes(c.text["en"]) for c in record.claims if c.field == "ocr"] == [["Open"]]
+
+
+@pytest.mark.parametrize(
+    ("letterbox", "said"),
+    [
+        ("0 60 0 60", "the top and bottom"), ("50 0 50 0", "the left and right sides"),
+        ("40 30 40 30", "all four sides"), ("0 90 0 0", ""), ("0 250 0 0", ""), ("100 150 98 149", ""),
+        ("260 0 260 0", ""), ("0 60 0 90", ""),
+    ],
+)  # fmt: skip
+def test_only_pairs_of_bars_and_frames_are_margins(letterbox: str, said: str) -> None:
+    record = fact_record(facts_with(letterbox=letterbox), LANGS, ("medium",))
+    margins = [c.text["en"] for c in record.claims if "column:letterbox" in c.provenance]
+    assert margins == ([f"plain margins lie along {said} of the picture"] if said else [])
 
 
 def test_alt_text_is_quoted_as_what_came_with_the_file_in_long_captions_only() -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import regex
 from rapidfuzz.distance import Levenshtein
 
-from thresher.operators.captions.checks.pii import ANY_MASK, masked
+from thresher.operators.captions.checks.pii import ANY_MASK, masked, personal
 from thresher.operators.captions.checks.sentences import holding
 from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.language.words import HAN, quotes, scripts, words
@@ -47,9 +47,9 @@ def alike(quote: str, line: str) -> bool:
 
 
 def important(line: OcrLine) -> bool:
-    """Whether a line is so clear and large that a full caption must quote it."""
+    """Whether a line is so clear and large that a full caption must quote it; never personal data."""
     tall = line.height is None or line.height >= HEIGHT
-    return line.conf >= SURE and tall and bool(plain(line.text))
+    return line.conf >= SURE and tall and bool(plain(line.text)) and not personal(line.text)
 
 
 def _alike(quote: str, line: str) -> bool:

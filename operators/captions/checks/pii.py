@@ -26,6 +26,8 @@ MASKS: dict[Lang, dict[str, str]] = {
 }
 ANY_MASK = regex.compile("|".join(regex.escape(mask) for masks in MASKS.values() for mask in masks.values()))
 
+_QUOTED_MASK = regex.compile(rf"[\"'“‘«「『]\s*({ANY_MASK.pattern})\s*[.。]?[\"'”’»」』]")
+
 
 def pii(text: Text) -> Finding:
     """How many there are or were masked. Flagged only: `judged` masks them."""
@@ -35,7 +37,13 @@ def pii(text: Text) -> Finding:
 
 
 def masked(text: str, lang: Lang) -> str:
-    """The text with each of them replaced by its kind in brackets."""
+    """The text with each of them replaced by its kind in brackets; one that is all of a quote with its marks,
+    since the mask is not what is written in the picture."""
     for kind, pattern in PATTERNS.items():
         text = pattern.sub(MASKS[lang][kind], text)
-    return text
+    return _QUOTED_MASK.sub(r"\1", text)
+
+
+def personal(text: str) -> bool:
+    """Whether it holds one of them."""
+    return any(pattern.search(text) for pattern in PATTERNS.values())

@@ -28,7 +28,8 @@ _BOILERPLATE = regex.compile(
     r"|(?:here )?we (?:can )?see\b|here is (?:an? )?(?:image|picture|photo)\b"
     r"|(?:an? |the )?(?:image|picture|photo(?:graph)?) (?:of|showing|depicting|featuring)\b"
     r"|(?:在)?(?:这|该|本|此)?(?:[张幅副个]|一[张幅])?(?:图(?:片|像|中|里|上)?|照片|画面|画作)(?:中|里|上|内)?[，,]?"
-    r"(?:主要)?(?:展示|展现|呈现|显示|描绘|描述|是|为|可以看到|我们可以看到|可见|拍摄|记录|刻画|有)"
+    r"(?:主要)?(?:展示|展现|呈现|显示|描绘|描述|可以看到|我们可以看到|拍摄|记录|刻画)"
+    r"|(?:这|该|本|此)[张幅副个]?(?:图片?|图像|照片|画面|画作)(?:主要)?(?:是|为)"
     r"|(?:我们)?(?:可以)?看到)"
 )
 _WATERMARK = regex.compile(r"(?i)\bwatermark(?:s|ed|ing)?\b|水印")

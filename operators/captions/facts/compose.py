@@ -6,12 +6,12 @@ from thresher.operators.captions.checks import text_findings
 from thresher.operators.captions.facts.contents import contents
 from thresher.operators.captions.facts.looks import looks
 from thresher.operators.captions.facts.statement import TOPICS, Statement, listed
-from thresher.operators.captions.language.words import count
+from thresher.operators.captions.language.words import count, stopped
 from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Maker, Text, joined
 from thresher.operators.captions.taxonomy import LENGTHS, WRITTEN, Lang, Level
 
 BACKEND = "facts"
-REVISION = "1"
+REVISION = "2"
 """Of the wording; it changes with any text that the same facts give."""
 SOURCES = 10
 """Rank from which a statement is of use to long and dense captions alone."""
@@ -117,15 +117,9 @@ def _rendered(chosen: Chosen, lang: Lang, level: Level) -> list[Said]:
         return []
     if level in ("prompt", "short"):
         said = _one(chosen, lang)
-        stop = {"en": ".", "zh": "。"}[lang]
-        return [
-            (
-                _sentence(f"{_article(said)} {said}" if lang == "en" else said) + stop
-                if level == "short"
-                else said,
-                tuple(chosen),
-            )
-        ]
+        if level == "short":
+            said = stopped(_sentence(f"{_article(said)} {said}") if lang == "en" else said, lang)
+        return [(said, tuple(chosen))]
     return [*_opening(chosen, lang), *_paragraph(chosen, lang)]
 
 
@@ -167,11 +161,9 @@ def _paragraph(chosen: Chosen, lang: Lang) -> Iterator[Said]:
         first, *more = [chosen[name].words(lang) for name in group]
         clauses = [first.claim, *(words.more or words.claim for words in more)]
         nouns = chosen[group[0]].topic in ("things", "text")
-        if lang == "zh":
-            said = ("、" if nouns else "，").join(clauses) + "。"
-        else:
-            said = _sentence(listed(clauses, lang)) + "."
-        yield said, tuple(group)
+        zh_comma = "、" if nouns else "，"
+        said = zh_comma.join(clauses) if lang == "zh" else _sentence(listed(clauses, lang))
+        yield stopped(said, lang), tuple(group)
 
 
 def _groups(chosen: Chosen) -> Iterator[list[str]]:

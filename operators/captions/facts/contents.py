@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from thresher.operators.captions.checks.pii import personal
 from thresher.operators.captions.facts.nouns import counted
 from thresher.operators.captions.facts.statement import Known, Statement, Words, percent
 from thresher.operators.captions.language.numbers import en_number, zh_number
@@ -21,14 +22,15 @@ BRIEF = 40
 """Characters that it may have there, marks included."""
 TEXT = 0.02
 """Share of the picture under text that is worth a statement."""
-BAR = 0.02
-"""Of its side that a plain margin takes."""
+BAR = (0.02, 0.2)
+"""Least and most of its side that a plain margin takes."""
+UNEVEN = 0.01
+"""Of their side by which the margins of a pair may differ."""
 
 _PLACES = (
     ("top left", "左上方"), ("top", "上方"), ("top right", "右上方"), ("left", "左侧"), ("centre", "中央"),
     ("right", "右侧"), ("bottom left", "左下方"), ("bottom", "下方"), ("bottom right", "右下方"),
 )  # fmt: skip
-_SIDES = (("left", "左"), ("top", "上"), ("right", "右"), ("bottom", "下"))
 
 
 def contents(facts: Facts, known: Known) -> Iterator[Statement]:
@@ -89,11 +91,11 @@ def _texts(facts: Facts, known: Known) -> Iterator[Statement]:
 
 
 def _quotable(line: OcrLine) -> bool:
-    """Read surely, high enough, and a quote still when it stands in quotes."""
+    """Read surely, high enough, without personal data, and a quote still when it stands in quotes."""
     text = line.text.strip()
     high = line.height is None or line.height >= LOWEST
     clear = line.conf >= SURE["ocr"] and high and sum(map(str.isalnum, text)) >= SHORTEST
-    return clear and quotes(f"“{text}”") == [text]
+    return clear and not personal(text) and quotes(f"“{text}”") == [text]
 
 
 def _distinct(lines: Sequence[OcrLine]) -> list[OcrLine]:
@@ -133,20 +135,13 @@ def _place(box: tuple[float, float, float, float]) -> int:
 
 
 def _layout(known: Known) -> Iterator[Statement]:
-    margins = [int(px) for px in str(known.get("letterbox", "")).split()]
-    if len(margins) == 4 and "width" in known and "height" in known:
-        lengths = (int(known["width"]), int(known["height"])) * 2
-        wide = [side for side, px, n in zip(_SIDES, margins, lengths, strict=True) if px >= BAR * n]
-        if wide:
-            en = " and ".join(", ".join(side for side, _ in wide).rsplit(", ", 1))
-            sides, bars = (
-                ("side", "a plain margin lies") if len(wide) == 1 else ("sides", "plain margins lie")
-            )
-            en_words = Words(f"{bars} along the {en} {sides} of the picture")
-            zh_words = Words(f"画面{'、'.join(zh for _, zh in wide)}边有纯色留白")
-            yield Statement(
-                "layout", "other.composition", ("column:letterbox",), en_words, zh_words, 5, ("layout",)
-            )
+    if margins := _margins(known):
+        en, zh = margins
+        en_words = Words(f"plain margins lie along {en} of the picture")
+        zh_words = Words(f"画面的{zh}有纯色的边")
+        yield Statement(
+            "layout", "other.composition", ("column:letterbox",), en_words, zh_words, 5, ("layout",)
+        )
     steps = int(known.get("collage", 0))
     if steps > 0:
         en = "one straight edge crosses" if steps == 1 else f"{en_number(steps)} straight edges cross"
@@ -156,6 +151,30 @@ def _layout(known: Known) -> Iterator[Statement]:
         yield Statement(
             "layout", "count", ("column:collage",), en_words, zh_words, 6, _counting(steps), value
         )
+
+
+def _margins(known: Known) -> tuple[str, str] | None:
+    """The sides that have a margin for sure. Bars and frames come in pairs of one width; a single plain side
+    is mostly the sky, and broad ones are the ground that a thing stands on or the stripes of a flag."""
+    margins = [int(px) for px in str(known.get("letterbox", "")).split()]
+    if len(margins) != 4 or not {"width", "height"} <= known.keys():
+        return None
+    left, top, right, bottom = margins
+    across, down = _pair(left, right, int(known["width"])), _pair(top, bottom, int(known["height"]))
+    told: dict[tuple[bool | None, bool | None], tuple[str, str]] = {
+        (True, True): ("all four sides", "四边"),
+        (True, False): ("the left and right sides", "左右两边"),
+        (False, True): ("the top and bottom", "上下两边"),
+    }
+    return told.get((across, down))
+
+
+def _pair(one: int, other: int, length: int) -> bool | None:
+    """Whether two sides have a margin; None where it may be something else."""
+    if max(one, other) < BAR[0] * length:
+        return False
+    sure = BAR[0] * length <= min(one, other) and max(one, other) <= BAR[1] * length
+    return True if sure and abs(one - other) <= UNEVEN * length else None
 
 
 def _origin(facts: Facts, known: Known) -> Iterator[Statement]:

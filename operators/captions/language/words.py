@@ -16,6 +16,10 @@ _ENDS = {
     "en": regex.compile(r"[.!?…]+[\"'”’」』)\]]*(?=\s+[\p{Lu}\p{Lt}\p{Lo}\p{N}\"'“‘(\[「『])|\n+"),
     "zh": regex.compile(r"[。！？!?]+[\"'”’」』）)\]]*|\n+"),
 }
+_STOPPED = {
+    "en": regex.compile(r"[.!?…。！？][\"'”’」』)\]]*$"),
+    "zh": regex.compile(r"[。！？!?…][\"'”’」』）)\]]*$"),
+}
 _ABBREVIATION = regex.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Mt|No|Nos|Prof|Jr|Sr|vs|etc|approx|ca|c|e\.g|i\.e|a\.m|p\.m|cf|fig|Ave|Blvd|Rd)|\b\p{Lu})\.$"
 )
@@ -77,6 +81,11 @@ def split(text: str, lang: Lang) -> list[str]:
     if lang == "en":
         marks = [(a, b) for a, b in marks if not _ABBREVIATION.search(text[:b])]
     return _cut(text, marks, keep=True)
+
+
+def stopped(text: str, lang: Lang) -> str:
+    """A sentence with a full stop, unless it ends with a stop, also one inside the quote at its end."""
+    return text if _STOPPED[lang].search(text) else text + {"en": ".", "zh": "。"}[lang]
 
 
 def quotes(text: str) -> list[str]:
