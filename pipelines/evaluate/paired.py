@@ -62,6 +62,8 @@ def outcome(measure: str, columns: Sequence[Sequence[Ratios]], ids: NDArray[np.u
     if len(columns) == 1:
         return Outcome(measure, int(held.sum()), values, None, 0.0, 0.0, 0.0)
     difference = _interval(found[1][0] - found[0][0], found[1][1] - found[0][1], wider)
+    if measure not in AMOUNTS:
+        difference = Estimate(difference.value, max(-1.0, difference.low), min(1.0, difference.high))
     apart = np.round(sums[1] / counts[1] - sums[0] / counts[0], 9)
     won, tied, lost = (float(x.mean()) for x in (apart > 0, apart == 0, apart < 0))
     return Outcome(measure, int(held.sum()), values, difference, won, tied, lost)

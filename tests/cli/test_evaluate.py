@@ -64,6 +64,7 @@ def test_one_text_against_the_raw_one(evaluate):
     assert "caption has more words (by" in told and "text is better in own word pairs" in told
     found = by_measure(evaluate("--columns", "caption", "--on", "en.short", "--json"))
     assert found["passes repetition"]["values"][0]["value"] == 1 and "difference" not in found["words"]
+    assert "passes grounded" not in by_measure(evaluate("--columns", "text", "--json")), "it has no claims"
 
 
 SAID = (
@@ -171,6 +172,14 @@ def test_order_changes_nothing_and_sides_swap(pairs, random):
         (-one.difference.value, -one.difference.high, -one.difference.low), abs=1e-9
     )
     assert (back.won, back.lost) == (one.lost, one.won)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=12), st.integers(0, 99))
+def test_shares_and_their_differences_stay_in_their_bounds(pairs, seed):
+    columns = [[{"passes length": Ratio(float(has), 1)} for has in side] for side in zip(*pairs, strict=True)]
+    found = outcome("passes length", columns, np.arange(1, len(pairs) + 1, dtype=np.uint64), seed)
+    assert all(0 <= v.low <= v.high <= 1 for v in found.values)
+    assert -1 <= found.difference.low <= found.difference.value <= found.difference.high <= 1
 
 
 def test_the_interval_holds_what_it_says():

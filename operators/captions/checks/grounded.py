@@ -15,7 +15,10 @@ LEAST = 1.0
 
 
 def grounded(text: Text, record: CaptionRecord) -> Finding:
-    """Share of the numbers, quotes, colours and names of a text that the claims of their sentence hold."""
+    """Share of the numbers, quotes, colours and names of a text that the claims of their sentence hold; None
+    of a text that was not written from claims."""
+    if text.level == "raw":
+        return Finding("grounded", True)
     claims = {claim.id: claim for claim in record.claims}
     said, missed, places = 0, [], []
     for place, (sentence, made) in enumerate(parts(text)):
