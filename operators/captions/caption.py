@@ -21,7 +21,7 @@ from thresher.operators.captions.look import Seen, look
 from thresher.operators.captions.no_model import NoModel
 from thresher.operators.captions.prompting import prompt_texts, prompts_revision
 from thresher.operators.captions.record import CaptionRecord, Facts, Maker, Text
-from thresher.operators.captions.taxonomy import LENGTHS, Lang, Level
+from thresher.operators.captions.taxonomy import LENGTHS, Lang, WrittenLevel
 from thresher.operators.captions.write import Writer, Written
 from thresher.operators.models.chat.chat import Chat, ChatModel
 from thresher.operators.models.chat.measure import ChatMeasure
@@ -46,7 +46,7 @@ class CaptionParams(ChatParams):
         "caption", pattern="^[a-z][a-z0-9_]{0,39}$", description="of its columns, for several captioners"
     )
     languages: tuple[Lang, ...] = Field(("en", "zh"), min_length=1, description="en, zh")
-    levels: tuple[Level, ...] = Field(
+    levels: tuple[WrittenLevel, ...] = Field(
         ("tags", "short", "medium", "long"),
         min_length=1,
         description="lengths of the texts: tags, prompt, short, medium, long, dense",
@@ -67,8 +67,6 @@ class CaptionParams(ChatParams):
     def _once(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         if len({*given}) < len(given):
             raise ValueError("one stands there twice")
-        if "raw" in given:
-            raise ValueError("`raw` is what came with the file: it is kept, and not written")
         return given
 
 

@@ -1,7 +1,7 @@
 """The columns of a caption record."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from thresher.operators.captions.checks import COLUMNS
 from thresher.operators.captions.record import CaptionRecord
 from thresher.operators.captions.taxonomy import LENGTHS, Lang, Level
 from thresher.schemas import Column
+from thresher.schemas.errors import FieldError, nearest
 
 _UNITS = {"en": "words", "zh": "Chinese characters"}
 
@@ -27,6 +28,14 @@ def declared(name: str, languages: Sequence[Lang], levels: Sequence[Level]) -> l
     made += [replace(column, name=f"{name}.checks.{column.name}") for column in COLUMNS]
     meaning = "the check that most texts failed, where none passed; `length` if there is none; else null"
     return [*made, Column(f"{name}.failed_check", pa.string(), "", meaning)]
+
+
+def no_captions(of: str, available: Mapping[str, Column]) -> FieldError:
+    """The fault of a step whose parameter `of` names no captions that an earlier step writes."""
+    known = [name for name in available if f"{name}.checks.length" in available]
+    there = f"There are captions called {', '.join(map(repr, known))}" if known else ""
+    mend = nearest(of, known) or there or "Add `- caption` before this step"
+    return FieldError(f"no earlier step writes captions called {of!r}", ("of",), mend)
 
 
 def values(

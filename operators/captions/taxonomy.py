@@ -3,7 +3,8 @@
 from typing import Literal, NamedTuple, get_args
 
 Lang = Literal["en", "zh"]
-Level = Literal["raw", "tags", "prompt", "short", "medium", "long", "dense"]
+WrittenLevel = Literal["tags", "prompt", "short", "medium", "long", "dense"]
+Level = Literal["raw", WrittenLevel]
 Verdict = Literal["supported", "refuted", "unsure"]
 
 Field = Literal[
@@ -34,7 +35,7 @@ ImageType = Literal[
 ]
 
 LANGS: tuple[Lang, ...] = get_args(Lang)
-WRITTEN: tuple[Level, ...] = ("tags", "prompt", "short", "medium", "long", "dense")
+WRITTEN: tuple[Level, ...] = get_args(WrittenLevel)
 """Levels that a captioner writes, by length; `raw` is what came with the file."""
 
 

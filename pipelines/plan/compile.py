@@ -145,6 +145,8 @@ class _Chain:
     def __init__(self, loaded: LoadedRecipe, table: str, sources: tuple[str, ...]) -> None:
         self._loaded, self._table = loaded, loaded.recipe.tables[table]
         self._plan = TablePlan(table, sources)
+        self._later: list[tuple[int | None, str, Operator]] = []
+        """The steps after the one that is looked at."""
 
     def build(self) -> TablePlan:
         written: list[tuple[int | None, str, Operator]] = [
@@ -153,7 +155,8 @@ class _Chain:
         ]
         if self._table.export is not None:
             written.append((None, "export", get("export")(self._table.export)))
-        for index, label, operator in written:
+        for place, (index, label, operator) in enumerate(written, 1):
+            self._later = written[place:]
             try:
                 if isinstance(operator, Export) and index is not None:
                     raise FieldError(
@@ -172,9 +175,9 @@ class _Chain:
         available = self._plan.columns
         operator = operator.settled(available)
         for name in operator.needs():
-            if name not in available and (maker := writer_of(name)):
-                what = f"step {label!r} reads the column {name!r}, which {maker!r} writes"
-                raise FieldError(what, mend=f"Add `- {maker}` before this step")
+            if name not in available and (mend := self._mend(name)):
+                what = f"step {label!r} reads the column {name!r}, which no earlier step writes"
+                raise FieldError(what, mend=mend)
         operator.check(available)
         self._check_price(operator)
         columns = tuple(operator.writes())
@@ -183,7 +186,9 @@ class _Chain:
                 writer = self._plan.writer(column.name)
                 other = writer.label if writer else "ingest"
                 what = f"steps {other!r} and {label!r} both write the column {column.name!r}"
-                raise FieldError(what, mend="Remove one of them")
+                named = writer and writer.operator.name == operator.name and hasattr(operator.params, "name")
+                mend = "Give the second one `name: second`" if named else "Remove one of them"
+                raise FieldError(what, mend=mend)
         reads = {c: s.label for c in (*operator.needs(), *operator.extends) if (s := self._plan.writer(c))}
         fps = {c: self._plan.step(label).fp for c, label in reads.items()}
         kind: Kind = "measure" if isinstance(operator, Measure) else "decide"
@@ -197,6 +202,17 @@ class _Chain:
             )
         fp = operator_fingerprint(operator, fps, None if kind == "measure" else self._loaded.recipe.seed)
         self._plan.steps.append(StepPlan(label, kind, operator, fp, reads, implied, columns))
+
+    def _mend(self, column: str) -> str:
+        """How to come by a column that no earlier step writes; empty if nobody is known to write it."""
+        for _, label, operator in self._later:
+            if column in _written(operator):
+                return f"Move the step {label!r} up, before this one"
+        maker = writer_of(column)
+        others = [s.columns[0].name for s in self._plan.steps if s.operator.name == maker and s.columns]
+        if others:
+            return f"Did you mean {' or '.join(map(repr, others))}, which {maker!r} writes here?"
+        return f"Add `- {maker}` before this step" if maker else ""
 
     def _check_price(self, operator: Operator) -> None:
         """A budget of money needs to know what a request costs."""
@@ -227,6 +243,14 @@ def _anchored(params: Params, base: Path) -> Params:
     if isinstance(prompts := getattr(params, "prompts", None), Mapping):
         found["prompts"] = {name: str(base / Path(place).expanduser()) for name, place in prompts.items()}
     return params.model_copy(update=found) if found else params
+
+
+def _written(operator: Operator) -> set[str]:
+    """Columns that an operator adds; none where its parameters are wrong, which its own turn will tell."""
+    try:
+        return {column.name for column in operator.writes()} - {*operator.extends}
+    except FieldError:
+        return set()
 
 
 def _stages(plan: TablePlan) -> list[list[str]]:

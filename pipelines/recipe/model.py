@@ -127,9 +127,10 @@ class Table(_Model):
         first: dict[str, int] = {}
         for i, step in enumerate(steps):
             if step.label in first:
+                named = ", and `name: second` for its columns" if hasattr(step.params, "name") else ""
                 raise wrong(
                     f"two steps are called {step.label!r}",
-                    "Give one of them a label of its own, `as: NAME`",
+                    f"Give the second one a label of its own, `as: second`{named}",
                     (i,),
                     first=first[step.label],
                 )

@@ -14,6 +14,15 @@ from thresher.schemas.errors import UsageError, nearest
 
 M = TypeVar("M", bound=BaseModel)
 
+PLAIN = (
+    (r"be a valid (dictionary|mapping).*", "be a mapping"),
+    (r"be a valid (list|tuple|set)", "be a list"),
+    (r"be a valid boolean.*", "be true or false"),
+    (r", unable to parse .*", ""),
+    (r" after validation, not \d+$", ""),
+)
+"""Words of pydantic and Python, and those of recipes."""
+
 TELLING = ["extra_forbidden", "literal_error", "enum"]
 """These come before the faults that follow from them: a missing key, a union's other branches."""
 
@@ -64,6 +73,9 @@ def _told(fault: ErrorDetails, model: type[BaseModel], document: Document) -> Us
     mend = ""
     if fault["type"] in ("literal_error", "enum"):
         mend = nearest(str(fault["input"]), re.findall(r"'([^']*)'", context["expected"]))
+    elif fault["type"] in ("model_type", "dict_type"):
+        inside = _known(model, document.data, keys) if fault["type"] == "model_type" else ["NAME"]
+        mend = f"Write `{keys[-1]}: {{{', '.join(f'{key}: ...' for key in inside)}}}`"
     elif context.get("pattern") == NAME:
         mend = "Use letters, digits, `_`, `-` and `.`, and start with a letter or a digit"
     names = [k for k in written(document.data, keys) if isinstance(k, str)]
@@ -76,6 +88,8 @@ def _message(fault: ErrorDetails, name: str) -> str:
     got = repr(fault["input"])
     got = got if len(got) <= 60 else got[:57] + "..."
     subject, should, rule = fault["msg"].partition(" should ")
+    for words, plain in PLAIN:
+        rule = re.sub(words, plain, rule)
     return f"{name} should {rule}, not {got}" if should else f"{name}: {subject}, not {got}"
 
 

@@ -343,6 +343,47 @@ def test_another_prompt_asks_anew(captioned, tmp_path, said):
     assert [words.startswith("List claims about this.") for words in asked] == [False, False, True]
 
 
+ASKED = {"endpoint": "http://127.0.0.1:1/v1", "model": "m"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "line", "told"),
+    [
+        ([{"caption": {}}, {"caption": {}}], 8, "`as: second`, and `name: second`"),
+        ([{"caption": {}}, {"caption": {"as": "b"}}], 8, "Give the second one `name: second`"),
+        ([{"caption": {"levels": ["raw"]}}], 7, "levels should be 'tags', 'prompt'"),
+        ([{"caption": {"levels": []}}], 7, "levels should have at least 1 item, not []"),
+        (
+            [{"caption": {"price": 1}}],
+            7,
+            "should be a mapping, not 1. Write `price: {input: ..., output: ...}`",
+        ),
+        ([{"caption.check": ASKED}, {"caption": {}}], 7, "Move the step 'caption' up, before this one"),
+        (
+            [{"caption": {"name": "b"}}, {"caption.reason": ASKED}],
+            8,
+            "Did you mean 'b', which 'caption' writes",
+        ),
+        (
+            [{"caption": {"name": "b"}}, {"caption.check": ASKED | {"of": "xyz"}}],
+            8,
+            "There are captions called 'b'",
+        ),
+        (
+            [{"caption": {"languages": ["en"]}}, {"caption.reason": ASKED | {"languages": ["zh"]}}],
+            8,
+            "captions 'caption' are written in en alone. Add zh to the languages of the captioner",
+        ),
+    ],
+)
+def test_a_bad_plan_is_told_in_words_of_the_recipe(cli, tmp_path, steps, line, told):
+    (tmp_path / "pool").mkdir()
+    head = "thresher: 1\nname: c\ntables:\n  images:\n    ingest: {folder: ./pool}\n    steps:\n"
+    (tmp_path / "r.yaml").write_text(head + "".join(f"      - {json.dumps(step)}\n" for step in steps))
+    cli("plan", "r.yaml", code=2)
+    assert f"r.yaml:{line}: " in cli.err and told in cli.err
+
+
 @pytest.mark.parametrize(("params", "name"), [({}, "endpoint"), ({"endpoint": "", "model": ""}, "prompts")])
 def test_facts_are_not_taken_silently_for_a_model(cli, tmp_path, params, name):
     given = {"endpoint": "http://127.0.0.1:1/v1", "model": "m", "prompts": {"look": "x.txt"}} | params

@@ -281,7 +281,7 @@ def test_a_prompt_of_ones_own_changes_the_revision_and_a_bad_one_is_named(tmp_pa
 
 def test_the_plan_names_a_missing_column_and_a_missing_endpoint() -> None:
     column = {"caption": Column("caption", pa.string(), "JSON", "captions")}
-    for available, said in (({}, "caption records"), (column, "no endpoint")):
+    for available, said in (({}, "captions called"), (column, "no endpoint")):
         with pytest.raises(FieldError, match=said):
             CaptionReason(ReasonParams()).check(available)
 

@@ -194,7 +194,7 @@ def test_an_alias_repeats_a_value(load_text: Load) -> None:
 
 def test_steps_that_are_no_list(load_text: Load) -> None:
     text = GOOD[: GOOD.index("    steps:")] + "    steps:\n      probe: {share: 1}\n"
-    with pytest.raises(UsageError, match=r"recipe\.yaml:7: steps should be a valid list"):
+    with pytest.raises(UsageError, match=r"recipe\.yaml:7: steps should be a list"):
         load_text(text)
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import Field, ValidationError
 
 from thresher.operators.base import Batch, Failure
+from thresher.operators.captions.columns import no_captions
 from thresher.operators.captions.prompting import prompt_texts, prompts_revision
 from thresher.operators.captions.reason.sample import Kind, Sample
 from thresher.operators.captions.reason.simulate import FORMS, REASON_PROMPTS, Asked, sample
@@ -94,9 +95,17 @@ class CaptionReason(ChatMeasure):
         return "reason-" + prompts_revision(self._texts, FORMS)
 
     def check(self, available: Mapping[str, Column]) -> None:
-        if self.params.of not in available:
-            what = f"there is no column {self.params.of!r}, which should hold caption records"
-            raise FieldError(what, ("of",), "Add `- caption` before this step")
+        of = self.params.of
+        if of not in available:
+            raise no_captions(of, available)
+        written = [lang for lang in LANGS if any(name.startswith(f"{of}.{lang}.") for name in available)]
+        if written and not {*written} & {*self.params.languages}:
+            asked, there = (" and ".join(langs) for langs in (self.params.languages, written))
+            mend = (
+                f"Add {asked} to the languages of the captioner, or write `languages: [{', '.join(written)}]`"
+            )
+            what = f"samples in {asked} are asked for, and the captions {of!r} are written in {there} alone"
+            raise FieldError(what, ("languages",), mend)
         self.params.check("Reasoning samples cannot be made without one")
 
     def prepare(self, batch: Batch) -> Sequence[Asked | Failure | None]:

@@ -10,10 +10,10 @@ import pyarrow as pa
 from pydantic import Field, ValidationError
 
 from thresher.operators.base import Batch, Failure, Operator, View
-from thresher.operators.captions.columns import declared, values
+from thresher.operators.captions.columns import declared, no_captions, values
 from thresher.operators.captions.prompting import prompt_texts, prompts_revision
 from thresher.operators.captions.record import CaptionRecord, Maker
-from thresher.operators.captions.taxonomy import LANGS, WRITTEN, Lang, Level
+from thresher.operators.captions.taxonomy import LANGS, WRITTEN, Lang, Level, WrittenLevel
 from thresher.operators.captions.verify.calibration import Calibration, calibration_of
 from thresher.operators.captions.verify.claims import PROMPTS
 from thresher.operators.captions.verify.gate import Gated
@@ -26,7 +26,7 @@ from thresher.operators.models.chat.messages import jpeg
 from thresher.operators.models.chat.params import ChatParams
 from thresher.operators.registry import operator
 from thresher.schemas import Column, Reason
-from thresher.schemas.errors import FieldError, ThresherError, nearest
+from thresher.schemas.errors import ThresherError
 
 NATIVE = View("native")
 _ASKED = (*PROMPTS.values(), "rewrite")
@@ -39,7 +39,7 @@ class CheckParams(ChatParams):
     languages: Literal["auto"] | tuple[Lang, ...] = Field(
         "auto", description="of the captioner; set by the plan"
     )
-    levels: Literal["auto"] | tuple[Level, ...] = Field(
+    levels: Literal["auto"] | tuple[WrittenLevel, ...] = Field(
         "auto", description="of the captioner; set by the plan"
     )
     captioner: str = Field(
@@ -125,9 +125,7 @@ class CaptionCheck(ChatMeasure):
     def check(self, available: Mapping[str, Column]) -> None:
         of = self.params.of
         if of not in available or f"{of}.failed_check" not in available:
-            mend = nearest(of, [name for name in available if f"{name}.failed_check" in available])
-            mend = mend or "Add `- caption` before this step"
-            raise FieldError(f"no earlier step writes captions called {of!r}", ("of",), mend)
+            raise no_captions(of, available)
         self.params.check("Without a model, only what facts decide is checked: `caption` does that by itself")
         self.asks()
 
