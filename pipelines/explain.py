@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from thresher.operators.ingest.files import printable
+from thresher.pipelines.captions.columns import record_of
+from thresher.pipelines.captions.told import told
 from thresher.pipelines.cli.text import counted
 from thresher.pipelines.recipe.document import CONFIGS
 from thresher.pipelines.store.files import read_table
@@ -221,10 +223,13 @@ def tell(story: dict[str, Any]) -> str:
     lines += [f"In an earlier export, until `thresher gc`: {_place(e)}" for e in story["earlier_exports"]]
     if story["columns"]:
         lines += ["", "Columns"]
+    captions = {c["name"]: r for c in story["columns"] if (r := record_of(str(c["value"]))) is not None}
     for c in story["columns"]:
-        value = str(c["value"])
+        value = "told below" if c["name"] in captions else str(c["value"])
         shown = value if len(value) <= 60 else value[:57] + "..."
         lines.append(f"  {c['name']:<18} {shown:<24} {c['unit']:<10} {c['backend']} {c['revision']}")
+    for name, record in captions.items():
+        lines += ["", f"Captions in {name}", *(f"  {line}" for line in told(record))]
     return "\n".join(lines)
 
 

@@ -154,6 +154,11 @@ def test_personal_data_is_masked() -> None:
     assert found.checks["pii"] == 2 and judged(found) == found
 
 
+def test_a_text_that_was_not_written_from_claims_is_not_held_to_them() -> None:
+    alone = of("Three red boats lie on the lake.", level="raw").model_copy(update={"claims": ()})
+    assert {f.check: f.value for f in text_findings(alone, alone.texts[0])}["grounded"] is None
+
+
 def test_a_mask_is_no_quote_of_the_picture() -> None:
     signs = read("jo@example.com", "Call +1 415 555 0132")
     said = "A sign by the door reads “{}.” and a second one below it reads “Call {}” in white letters."

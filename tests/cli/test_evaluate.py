@@ -64,7 +64,6 @@ def test_one_text_against_the_raw_one(evaluate):
     assert "caption has more words (by" in told and "text is better in own word pairs" in told
     found = by_measure(evaluate("--columns", "caption", "--on", "en.short", "--json"))
     assert found["passes repetition"]["values"][0]["value"] == 1 and "difference" not in found["words"]
-    assert "passes grounded" not in by_measure(evaluate("--columns", "text", "--json")), "it has no claims"
 
 
 SAID = (

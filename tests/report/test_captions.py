@@ -5,6 +5,7 @@ import shutil
 import threading
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from selenium.webdriver.common.by import By
 
@@ -173,6 +174,16 @@ def test_a_verifier_that_says_yes_to_everything_is_shown():
     found = list(tables([Captioned("photos", "b", yes.model_copy(update={"claims": (claim,)}))]))
     [table] = [one for one in found if "trusted" in one.title]
     assert table.rows[1][:2] == ["claims not judged by parrot", "1"] and "parrot failed" in table.warning
+
+
+def test_explain_tells_texts_and_claims_whole(cli, run):
+    name = next((run / "ledger").rglob("part-*.parquet"))
+    key = pq.read_table(name, columns=["key"])["key"][0].as_py()
+    cli("explain", key, "--run", str(run))
+    assert f"  en.short: On the water lie 3 boats. The sky is {HOSTILE}. It is calm." in cli.out
+    assert "  en.long failed repetition: Boats. " in cli.out
+    assert "  c1 count: 3 boats / 3艘船 (supported, p 0.95, by judge-1)" in cli.out
+    assert f"  c4 scene.noun: a lake near {key} (nobody looked at it)" in cli.out
 
 
 def test_records_without_a_text_and_levels_that_were_not_written_are_told():
