@@ -358,6 +358,7 @@ ASKED = {"endpoint": "http://127.0.0.1:1/v1", "model": "m"}
             7,
             "should be a mapping, not 1. Write `price: {input: ..., output: ...}`",
         ),
+        ([{"caption.draw": {}}, {"caption": {}}], 7, "no captions before this step to draw from. Move it"),
         ([{"caption.check": ASKED}, {"caption": {}}], 7, "Move the step 'caption' up, before this one"),
         (
             [{"caption": {"name": "b"}}, {"caption.reason": ASKED}],

@@ -172,7 +172,7 @@ def test_raw_or_fused_text_is_kept_by_a_share_of_the_records_that_have_any() -> 
     assert {*draw([bare] * 50, candidates=of, keep_raw=1)["caption.drawn_from"].to_pylist()} == {
         "caption.en.medium"
     }
-    assert draw([{"text": " "}])["caption.drawn"].to_pylist() == [None]
+    assert draw([{"text": " "}], candidates=[{"text": "text"}])["caption.drawn"].to_pylist() == [None]
 
 
 def test_fused_text_needs_evidence_for_every_name() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from thresher.operators.captions.draw.candidates import raw
 from thresher.operators.captions.facts.evidence import READABLE, evidence
 from thresher.operators.captions.facts.names import by_people
 from thresher.operators.quality import Quality
@@ -69,7 +70,7 @@ def test_texts_that_came_with_the_picture():
 def test_the_name_of_a_file_is_no_caption(text: str, kind: str | None):
     held = evidence(replace(RECORD, text=text, key="0001.jpg"), {}).meta
     assert [(m.kind, m.text) for m in held] == ([(kind, text)] if kind else [])
-    assert by_people(text) == (kind == "alt_text")
+    assert by_people(text) == (kind == "alt_text") == bool(raw("text", text))
 
 
 def test_names_that_are_no_words_say_nothing():

@@ -11,6 +11,7 @@ from thresher.operators.captions.checks.repetition import repetition
 from thresher.operators.captions.checks.style import objective
 from thresher.operators.captions.draw.synthesis import Synth, level_of
 from thresher.operators.captions.facts.compose import BACKEND
+from thresher.operators.captions.facts.names import by_people
 from thresher.operators.captions.language.words import count, language_of
 from thresher.operators.captions.record import CaptionRecord, Meta, Text, joined
 from thresher.operators.captions.taxonomy import Lang, Level
@@ -47,7 +48,10 @@ class Candidate(NamedTuple):
 
 
 def raw(name: str, text: str) -> Candidate | None:
-    """A text that came with the file, without personal data; None where it is a model's refusal."""
+    """A text that came with the file, without personal data; None where it is the name of a file or an
+    address, or a model's refusal."""
+    if not by_people(text):
+        return None
     lang = language_of(text)
     kept = masked(text, lang)
     if not refusal(Text(id="raw", lang=lang, level="raw", text=kept)).ok:

@@ -102,10 +102,11 @@ class CaptionDraw(Measure):
     def settled(self, available: Mapping[str, Column]) -> Operator:
         listed = self.params.candidates
         if listed == "auto":
-            listed = [
-                CandidateParams(text=name, score=score_of(name, available))
-                for name in text_columns(available)
-            ]
+            texts = text_columns(available)
+            if texts == [RAW]:
+                mend = "Move it behind the captions, or say `candidates: [{text: text}]`"
+                raise FieldError("there are no captions before this step to draw from", (), mend)
+            listed = [CandidateParams(text=name, score=score_of(name, available)) for name in texts]
         found = tuple(
             one if one.record else one.model_copy(update={"record": record_of(one.text, available)})
             for one in listed
