@@ -138,7 +138,7 @@ def _layout(known: Known) -> Iterator[Statement]:
     if margins := _margins(known):
         en, zh = margins
         en_words = Words(f"plain margins lie along {en} of the picture")
-        zh_words = Words(f"画面的{zh}有纯色的边")
+        zh_words = Words(f"画面的{zh}有纯色边框")
         yield Statement(
             "layout", "other.composition", ("column:letterbox",), en_words, zh_words, 5, ("layout",)
         )
@@ -162,7 +162,7 @@ def _margins(known: Known) -> tuple[str, str] | None:
     left, top, right, bottom = margins
     across, down = _pair(left, right, int(known["width"])), _pair(top, bottom, int(known["height"]))
     told: dict[tuple[bool | None, bool | None], tuple[str, str]] = {
-        (True, True): ("all four sides", "四边"),
+        (True, True): ("all four sides", "四周"),
         (True, False): ("the left and right sides", "左右两边"),
         (False, True): ("the top and bottom", "上下两边"),
     }
