@@ -15,7 +15,7 @@ from thresher.operators.captions.checks import agreement, judged
 from thresher.operators.captions.columns import declared, values
 from thresher.operators.captions.facts.compose import BACKEND, REVISION, fact_record
 from thresher.operators.captions.facts.evidence import READABLE, evidence
-from thresher.operators.captions.facts.names import by_people
+from thresher.operators.captions.facts.file_names import by_people
 from thresher.operators.captions.language.words import count, language_of
 from thresher.operators.captions.look import Seen, look
 from thresher.operators.captions.no_model import NoModel

@@ -7,7 +7,7 @@ import pytest
 
 from thresher.operators.captions.draw.candidates import raw
 from thresher.operators.captions.facts.evidence import READABLE, evidence
-from thresher.operators.captions.facts.names import by_people
+from thresher.operators.captions.facts.file_names import by_people
 from thresher.operators.quality import Quality
 from thresher.operators.registry import get
 from thresher.schemas import Record

@@ -11,7 +11,7 @@ from thresher.operators.captions.checks.repetition import repetition
 from thresher.operators.captions.checks.style import objective
 from thresher.operators.captions.draw.synthesis import Synth, level_of
 from thresher.operators.captions.facts.compose import BACKEND
-from thresher.operators.captions.facts.names import by_people
+from thresher.operators.captions.facts.file_names import by_people
 from thresher.operators.captions.language.words import count, language_of
 from thresher.operators.captions.record import CaptionRecord, Meta, Text, joined
 from thresher.operators.captions.taxonomy import Lang, Level
@@ -111,8 +111,8 @@ def fused(name: str, record: CaptionRecord, without: Collection[str] = ()) -> li
 
 
 def from_people(record: CaptionRecord, claims: Iterable[str]) -> bool:
-    """Whether one of the claims rests on a text that came with the picture."""
-    said = {meta.id for meta in record.facts.meta if meta.kind != "exif"}
+    """Whether one of the claims rests on what somebody wrote about the picture."""
+    said = {meta.id for meta in record.facts.meta if meta.kind not in ("exif", "url", "file_name")}
     named = {entity.id for entity in record.facts.entities if said & {*entity.evidence}}
     people = {f"meta:{id}" for id in said} | {f"entity:{id}" for id in named}
     asked = {*claims}

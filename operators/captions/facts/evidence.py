@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from thresher.operators.captions.facts.names import is_name, is_url, name_words
+from thresher.operators.captions.facts.file_names import is_name, is_url, name_words
 from thresher.operators.captions.record import Facts, Measured, Meta, OcrLine, Thing
 from thresher.operators.captions.taxonomy import ImageType
 from thresher.schemas import Record
