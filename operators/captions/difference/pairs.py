@@ -57,6 +57,7 @@ class CaptionDiff(ChatMeasure):
     """
 
     params_model = DiffParams
+    version = 2
     views = (RGB, OTHERS)
     batch = 64
     source = (
