@@ -9,9 +9,11 @@ import contextlib
 import json
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -105,7 +107,10 @@ def _serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    at_work = threading.Event()
+    threading.Thread(target=_end_with_parent, args=(at_work,), daemon=True).start()
     for line in sys.stdin.buffer:
+        at_work.set()
         try:
             fn, item = pickle.loads(base64.b64decode(line))  # from our own parent alone
             answer = {"result": fn(item)}
@@ -120,9 +125,19 @@ def _serve() -> None:
         try:
             answers.flush()
         except BrokenPipeError:  # the parent was killed: nobody waits for this, nor for what is left of it
-            os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())
-            return
+            os._exit(1)
+        at_work.clear()
         forget_opened()
+
+
+def _end_with_parent(at_work: threading.Event) -> None:
+    """End at once when the parent was killed, which closes our stdin: the next run must not find a second
+    one that still asks a server and writes columns."""
+    hung_up = select.poll()
+    hung_up.register(0, 0)
+    hung_up.poll()
+    if at_work.is_set():
+        os._exit(1)
 
 
 if __name__ == "__main__":
