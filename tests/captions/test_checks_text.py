@@ -235,6 +235,24 @@ def test_words_and_sentences() -> None:
     assert split("牌子写着“停。走”然后。好！", "zh") == ["牌子写着“停。走”然后。", "好！"]
 
 
+@pytest.mark.parametrize(
+    ("text", "lang", "level", "again"),
+    [
+        ("a cat a cat a cat a cat a cat", "en", "short", True),
+        ("很漂亮很漂亮很漂亮很漂亮", "zh", "short", True),
+        ("一盘菜放在桌上的一盘菜放在桌上的一盘菜放在桌上的一盘菜", "zh", "short", True),
+        ("cat, dog, cat, dog, cat", "en", "tags", True),
+        ("The wall is made of red bricks and " * 12, "en", "medium", True),
+        ("A bowl of apples, a bowl of pears, a bowl of plums and a bowl of figs.", "en", "short", False),
+        ("A neon sign reads “HA HA HA HA HA HA HA HA” above a small door.", "en", "short", False),
+        ("红色的花、黄色的花、白色的花、紫色的花", "zh", "tags", False),
+        ("草地上有白色的羊、黑色的羊和棕色的羊，远处是绿色的山和蓝色的天空。", "zh", "short", False),
+    ],
+)
+def test_a_list_is_no_loop(text: str, lang: Lang, level: Level, again: bool) -> None:
+    assert ("repetition" in fails(text, lang=lang, level=level)) == again
+
+
 def test_loops_come_in_a_row() -> None:
     assert loops("the quick brown fox " * 5) == 5
     assert loops("ha" * 24) == 4
