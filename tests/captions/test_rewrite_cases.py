@@ -28,7 +28,7 @@ def _names(planted: Planted) -> list[str]:
 
 
 def test_there_are_fifty_cases_in_both_languages() -> None:
-    assert len(PLANTED) == 50 and len({(p.prompt, p.refined) for p in PLANTED}) == 50
+    assert len(PLANTED) >= 50 and len({(p.prompt, p.refined) for p in PLANTED}) == len(PLANTED)
     assert sum(p.lang == "zh" for p in PLANTED) >= 15
     assert {p.fault.partition(":")[0] for p in PLANTED} == {"lost", "added", "changed"}
     assert {p.fault.partition(":")[2] for p in PLANTED} <= set(get_args(KeyPoint))

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import regex
+
 from thresher.operators.captions.checks.entities import named
 from thresher.operators.captions.checks.ocr import plain
 from thresher.operators.captions.finding import Finding
@@ -12,14 +14,15 @@ from thresher.operators.captions.taxonomy import WRITTEN, Level
 
 LEAST = 1.0
 """Share of numbers, quotes and entities that both languages have (images.md 6.3)."""
+_CLOCK = regex.compile(r"(?<![\d:])([01]?\d|2[0-4]):([0-5]\d)(?![\d:])")
 
 
 def xlang(record: CaptionRecord) -> Iterator[tuple[Level, Finding]]:
     """For each level in both languages, the share of what one of the two says that the other says too.
 
-    A number must be sure in one language and not even possible in the other to be missed (`numbers`). A quote
-    must stand in the quotes of the other. An entity is said by its name, or by a claim about it where it has
-    no name in that language.
+    A number must be sure in one language and not even possible in the other to be missed (`numbers`). Clock
+    times in digits are compared where both write them so. A quote must stand in the quotes of the other. An
+    entity is said by its name, or by a claim about it where it has no name in that language.
     """
     for level in WRITTEN:
         en, zh = record.text("en", level), record.text("zh", level)
@@ -35,7 +38,9 @@ def _compared(record: CaptionRecord, en: Text, zh: Text) -> Finding:
         lines = [line for quote in quotes(one.text) if (line := plain(quote))]
         held = "".join(map(plain, quotes(other.text)))
         here, there = _entities(record, one), _entities(record, other)
-        said += len(counted) + len(lines) + len(here)
+        times, held_times = _clocks(one.text), _clocks(other.text)
+        said += len(counted) + len(lines) + len(here) + len(times)
+        missed += [f"{time} is not in the {where} text" for time in sorted(times - held_times) if held_times]
         missed += [f"{number:g} is not in the {where} text" for number in sorted(counted - may)]
         missed += [f"the quote {line!r} is not in the {where} text" for line in lines if line not in held]
         missed += [f"{name!r} is not in the {where} text" for name in sorted(here - there)]
@@ -43,6 +48,11 @@ def _compared(record: CaptionRecord, en: Text, zh: Text) -> Finding:
         return Finding("xlang", True)
     told = f"the {en.level} texts differ: {'; '.join(missed)}"
     return Finding("xlang", not missed, 1 - len(missed) / said, told if missed else "")
+
+
+def _clocks(text: str) -> set[str]:
+    """Clock times in digits, outside quotes, on a dial of 12 hours. Told in words, they are left out."""
+    return {f"{int(hour) % 12}:{minute}" for hour, minute in _CLOCK.findall(unquoted(text))}
 
 
 def _entities(record: CaptionRecord, text: Text) -> set[str]:

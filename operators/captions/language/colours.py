@@ -7,6 +7,7 @@ list on purpose: each of them excludes the others, so it has no word that may me
 
 import regex
 
+from thresher.operators.captions.language.traditional import simplified
 from thresher.operators.captions.language.words import word_set
 from thresher.operators.captions.taxonomy import Lang
 
@@ -56,7 +57,7 @@ def sure(text: str) -> frozenset[str]:
     """Basic colours that the text surely speaks of, such as `red boat` or `红色`, in either language."""
     said = [word.casefold() for word in _WORD.findall(_BLACK_AND_WHITE.sub(" ", text))]
     found = {_EN[word] for word in said if word in _SURE_EN}
-    found |= {_ZH[match[1]] for match in _SURE_ZH.finditer(text)}
+    found |= {_ZH[match[1]] for match in _SURE_ZH.finditer(simplified(text))}
     return frozenset(colour.split()[0] for colour in found)
 
 
@@ -64,4 +65,4 @@ def possible(text: str) -> frozenset[str]:
     """Basic colours that any word or character of the text may mean."""
     said = [word.casefold() for word in _WORD.findall(text)]
     found = {colour for word in said for colour in _EN.get(word, "").split()}
-    return frozenset(found | {colour for c in text for colour in _ZH.get(c, "").split()})
+    return frozenset(found | {colour for c in simplified(text) for colour in _ZH.get(c, "").split()})

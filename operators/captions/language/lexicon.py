@@ -23,11 +23,12 @@ _OTHERWISE = re.compile(
     "白天|明白|空白|蛋白|黄昏|黄油|黄瓜|黄金|青年|西红柿|红薯|红绿灯|黑板|黑夜|黑暗|绿化|橙子|紫外|棉花糖|口红|银行|其他|他人|吉他|高铁|地铁|铁路|网格|大象|图像"
 )
 """Chinese words that hold the sign of a concept and do not mean it."""
-_COMPARED = {"大": "bigger than", "小": "smaller than", "高": "taller than", "矮": "shorter than"} | {
+COMPARED = {"大": "bigger than", "小": "smaller than", "高": "taller than", "矮": "shorter than"} | {
     "老": "older than", "年轻": "younger than"
 }  # fmt: skip
+"""Chinese adjectives of comparisons and their concepts."""
 _COMPARING = re.compile(
-    rf"比[^，。；,.;比]{{1,8}}?(?:更|还)?({'|'.join(_COMPARED)})(?![\u4e00-\u9fff]{{0,2}}[孩狗猫船树象楼山])"
+    rf"比[^，。；,.;比]{{1,8}}?(?:更|还)?({'|'.join(COMPARED)})(?![\u4e00-\u9fff]{{0,2}}[孩狗猫船树象楼山])"
 )
 
 
@@ -100,4 +101,4 @@ def _spelt(word: str) -> str:
 
 def _compared(text: str) -> list[Hit]:
     """比...大: the two halves stand apart in Chinese."""
-    return [Hit(Concept("comparison", _COMPARED[m[1]]), *m.span()) for m in _COMPARING.finditer(text)]
+    return [Hit(Concept("comparison", COMPARED[m[1]]), *m.span()) for m in _COMPARING.finditer(text)]

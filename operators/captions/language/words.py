@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import regex
 
+from thresher.operators.captions.language.traditional import simplified
 from thresher.operators.captions.taxonomy import Lang, Level
 
 HAN = regex.compile(r"\p{Han}")
@@ -108,7 +109,9 @@ def unquoted(text: str) -> str:
 def quoted(text: str) -> list[Quote]:
     """The outermost quoted spans with their places."""
     return [
-        Quote(text[a + 1 : b - 1].strip(), a, b) for a, b in _spans(text) if _WORD.search(text[a + 1 : b - 1])
+        Quote(text[a + 1 : b - 1].strip(), a, b)
+        for a, b in _spans(simplified(text))
+        if _WORD.search(text[a + 1 : b - 1])
     ]
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from thresher.operators.captions.language.lexicon import FREE, RELATIONS, points
-from thresher.operators.captions.reason.said import Bound, Said, content, others, said
+from thresher.operators.captions.language.traditional import simplified
+from thresher.operators.captions.language.words import unquoted
+from thresher.operators.captions.reason.said import Bound, Said, capitals, content, others, said
 from thresher.operators.captions.record import Claim
 from thresher.operators.captions.taxonomy import Field, KeyPoint, Lang
 
@@ -59,9 +61,10 @@ def points_of(claim: Claim) -> tuple[KeyPoint, ...]:
 
 def rewrite_faults(rewrite: Rewrite) -> list[Fault]:
     """What rules find, one fault for each key point and kind, in the order of the checks."""
-    before, after = (said(text, rewrite.lang, rewrite.names) for text in (rewrite.prompt, rewrite.refined))
     allowed = [c.text[rewrite.lang] for c in rewrite.allowed if rewrite.lang in c.text]
-    may = [before, *(said(text, rewrite.lang, rewrite.names) for text in allowed)]
+    names = _names(rewrite, allowed)
+    before, after = (said(text, rewrite.lang, names) for text in (rewrite.prompt, rewrite.refined))
+    may = [before, *(said(text, rewrite.lang, names) for text in allowed)]
     found = [
         *_literal_faults(before, after, may),
         *_concept_faults(before, after, may),
@@ -71,6 +74,14 @@ def rewrite_faults(rewrite: Rewrite) -> list[Fault]:
     first = {(fault.how, fault.point): fault for fault in reversed(found)}
     changed = {fault.point for fault in found if fault.how == "changed"}
     return [f for f in reversed(first.values()) if f.how == "changed" or f.point not in changed]
+
+
+def _names(rewrite: Rewrite, allowed: Iterable[str]) -> list[str]:
+    """Known names, and those of several words that capital letters give away in any of the texts: where such
+    a name begins a sentence, its capitals tell nothing."""
+    texts = (rewrite.prompt, rewrite.refined, *allowed)
+    given = (name for text in texts for name in capitals(unquoted(text), rewrite.lang) if " " in name)
+    return list(dict.fromkeys((*rewrite.names, *given)))
 
 
 def _literal_faults(before: Said, after: Said, may: Sequence[Said]) -> Iterator[Fault]:
@@ -117,12 +128,12 @@ def _binding_faults(before: Said, after: Said) -> Iterator[Fault]:
 
 def _word_faults(rewrite: Rewrite) -> Iterator[Fault]:
     """A claim of the prompt of which no word stands in the rewrite is lost; rules told of its concepts."""
-    written = content(rewrite.refined, rewrite.lang)
+    written, refined = content(rewrite.refined, rewrite.lang), simplified(rewrite.refined)
     for claim in rewrite.asked:
         text = claim.text.get(rewrite.lang, "")
         words = others(text, rewrite.lang)
         if rewrite.lang == "zh":
-            kept = any(word.rstrip("子头儿") in rewrite.refined for word in words)
+            kept = any(word.rstrip("子头儿") in refined for word in words)
         else:
             kept = bool(words & written)
         if words and not kept:
