@@ -131,7 +131,7 @@ def _bind(text: str, lang: Lang, concept: Concept, start: int, end: int) -> Boun
         rest = shorter
     rest = re.split(r"[在的]", rest, maxsplit=1)[0][:4]
     if concept.family == "negation" and not rest and (denied := _DENIED.search(text[:start])):
-        rest = _COUNTED.sub("", denied[1])
+        return Bound(concept, _side(denied[1], lang))
     return Bound(concept, content(rest, lang) | content(rest[:1], lang))
 
 
