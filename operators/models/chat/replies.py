@@ -79,7 +79,7 @@ def outcome(answer: Answer, asked: int) -> Reply | Failure | Trouble | Unfit:
         return Trouble(Reason.ENDPOINT_TIMEOUT, words(answer), answer.retry_after_s)
     if _filtered(answer):
         return Failure(Reason.FILTERED, f"the server's filter: {words(answer)}")
-    if answer.status != 200:
+    if not 200 <= answer.status < 300:
         return Unfit(answer.status, words(answer))
     if answer.body is None:
         return Reply("", OVERSIZE, False, asked, estimate(MOST_BYTES))

@@ -100,7 +100,7 @@ async def _read(response: "aiohttp.ClientResponse") -> bytes | None:
 def _retry_after(said: str) -> float:
     """Seconds that the server asks to be left alone, from seconds or a date; 0 if neither can be read."""
     try:
-        if said.strip().isdecimal():
+        if said.strip().replace(".", "", 1).isdecimal():  # servers send fractions too
             return float(said)
         when = parsedate_to_datetime(said)
         return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

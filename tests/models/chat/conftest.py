@@ -119,6 +119,10 @@ class Handler(BaseHTTPRequestHandler):
                 self.say(good)
             case "429":
                 self.send(429, b"{}", {"Retry-After": "1"})
+            case "429, a fraction":
+                self.send(429, b"{}", {"Retry-After": "0.9"})
+            case "204":
+                self.send(204, b"")
             case "429 for an hour":
                 self.send(429, b"{}", {"Retry-After": "3600"})
             case _ if fault.isdigit() and fault not in ("429", "401", "302"):
