@@ -1,5 +1,7 @@
 """Each check of one text against facts: what fails it, by name, and what does not."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -100,6 +102,29 @@ def test_nobody_read_the_picture() -> None:
 )
 def test_named_failures(check: str, text: str, lang: Lang) -> None:
     assert check in fails(text, lang=lang)
+
+
+LISTED = (Path(__file__).parent / "refusals.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.acceptance("I18")
+@pytest.mark.parametrize(("mark", "refuses", "fewest"), [("+", True, 60), ("-", False, 30), ("=", False, 30)])
+def test_refusals_and_what_looks_like_them(mark: str, refuses: bool, fewest: int) -> None:
+    """`+`: from a model; `-`: captions; `=`: words that came with a file."""
+    said = [line[2:] for line in LISTED if line[0] == mark]
+    level: Level = "raw" if mark == "=" else "short"
+    wrong = [
+        text
+        for text in said
+        if ("refusal" in fails(text, lang=language_of(text), level=level)) is not refuses
+        or (mark == "=" and raw("alt", text) is None)
+    ]
+    assert wrong == [] and len(said) >= fewest
+
+
+@pytest.mark.parametrize("text", ["Sorry, I can't tell what that is", "抱歉，無法描述這張圖片"])
+def test_a_refusal_that_came_with_a_file_is_no_candidate(text: str) -> None:
+    assert raw("alt", text) is None
 
 
 @pytest.mark.acceptance("I19")

@@ -1,22 +1,71 @@
-"""How models refuse, in English and Chinese."""
+"""How models refuse, in English and Chinese: in the first person, or with the picture or the request as the
+subject, they say that they are unable or unwilling to tell, help or see. Quoted words say nothing."""
+
+import unicodedata
 
 import regex
 
-REFUSAL = regex.compile(
-    r"(?i)^[\s\"'“*#>-]*(?:"
-    r"(?:i['’]?m |i am |we['’]?re |so )?(?:very |really |truly )?sorry\b"
-    r"(?![ -](?:\w+ )?(?:looking|sight|state))"
-    r"|(?:i |we )?apologi[sz]e\b|my apologies\b|unfortunately,? (?:i|we|it is not possible)\b"
-    r"|as an? (?:ai|artificial intelligence|language model|large language|virtual assistant)\b"
-    r"|(?:i|we) (?:can['’]?t|cannot|can not|am not able|won['’]?t|do not|don['’]?t"
-    r"|could not|couldn['’]?t|must decline|have to decline)\b|(?:i am|i['’]m|we are|we['’]re) unable\b"
-    r"|(?:there is |there's )?no image (?:was |is |has been )?(?:provided|attached|visible|to describe)"
-    r"|please (?:provide|upload|attach|share)\b"
-    r"|(?:非常|很|十分|真的)?(?:抱歉|对不起)|不好意思|(?:我|本模型|作为.{0,6})?(?:无法|不能|没办法|没法)"
-    r"(?:为您|为你|帮您|帮你|提供|描述|识别|查看|看到|回答|协助|满足|处理|生成|直接|继续|辨认|确定)"
-    r"|作为(?:一个|一名|一款)?(?:人工智能|ai|语言模型|大模型|虚拟助手)|请(?:提供|上传)|很遗憾"
-    r")"
+from thresher.operators.models.chat import refusals_en as en
+from thresher.operators.models.chat import refusals_zh as zh
+
+_HEAD = 400
+"""Characters that are read."""
+_TRADITIONAL = str.maketrans(
+    "無對請圖們這張個該內識別處檢測顯傳發閱為當於關規據遺應來幫沒過難開視認與產評論說確會擇違條輸資訊檔體錯誤斷給讀後則從進辦"
+    "滿語網見實爲隱護載協執討權絕換試圍導",
+    "无对请图们这张个该内识别处检测显传发阅为当于关规据遗应来帮没过难开视认与产评论说确会择违条输资讯档体错误断给读后则从进办"
+    "满语网见实为隐护载协执讨权绝换试围导",
 )
-"""What a text begins with that refuses."""
-UNABLE = regex.compile(r"^[\s\"'*]*我(?:无法|不能)")
-"""The same in place of an object that was asked for; a text that came with a file may begin so."""
+"""Of the characters that refusals are written with."""
+_ADORNED = regex.compile(r"^[\s\"'“”「*#>_-]+")
+_QUOTE = regex.compile(
+    r"“[^”]*”|\"[^\"]*\"|「[^」]*」|『[^』]*』|《[^》]*》|(?<!\w)'(?:[^']|(?<=\w)'(?=\w))*'(?!\w)"
+)
+_MARKED = " ¤ "
+"""In place of a quote."""
+_END = regex.compile(r"[.!?。\n]+")
+
+_COURTESY = regex.compile(rf"(?:{en.COURTESY}|{zh.COURTESY})[\s,.!。:;¤-]*")
+_FULL = regex.compile("|".join((*en.FULL, *zh.FULL)))
+_MERE = regex.compile(rf"{en.MERE}|{zh.MERE}")
+_BARE = regex.compile(rf"{en.BARE}|{zh.BARE}")
+
+
+def refused_by_name(text: str) -> str:
+    """The words with which it refuses to tell, help or see; empty where it does not. For texts of people, who
+    are sorry for other things."""
+    return _full(_folded(text), 1)
+
+
+def refused(text: str) -> str:
+    """The same of what a model wrote as a text: it need not name what it refuses."""
+    said = _folded(text)
+    mere = _MERE.match(said)
+    return _full(said, 2) or (mere[0] if mere else "")
+
+
+def refused_instead(text: str) -> str:
+    """The same of what stands in place of an object that was asked for."""
+    bare = _BARE.match(_folded(text))
+    return refused(text) or (bare[0] if bare else "")
+
+
+def _full(said: str, most: int) -> str:
+    """In the first sentences after the courtesies."""
+    for _ in range(most):
+        while opener := _COURTESY.match(said):
+            said = said[opener.end() :]
+        end = _END.search(said)
+        if found := _FULL.search(said[: end.start()] if end else said):
+            return found[0].strip()
+        said = said[end.end() :].lstrip() if end else ""
+    return ""
+
+
+def _folded(text: str) -> str:
+    """The beginning in one form of every letter and mark, without quotes; one around the whole is none."""
+    text = unicodedata.normalize("NFKC", text[:_HEAD]).translate(_TRADITIONAL).casefold()
+    text = regex.sub(r"[’‘ʼ`´]", "'", text).strip()
+    whole = _QUOTE.fullmatch(text)
+    text = text if whole else _QUOTE.sub(_MARKED, text)
+    return _ADORNED.sub("", text)

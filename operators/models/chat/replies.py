@@ -4,7 +4,7 @@ import json
 from typing import Any, NamedTuple
 
 from thresher.operators.base import Failure
-from thresher.operators.models.chat.refusals import REFUSAL, UNABLE
+from thresher.operators.models.chat.refusals import refused_instead
 from thresher.operators.models.chat.wire import MOST_BYTES, Answer, clean
 from thresher.schemas import Reason
 
@@ -162,7 +162,7 @@ def one_object(reply: Reply) -> dict[str, Any]:
         else:
             found.append(value)
         start = text.find("{", end)
-    if not found and (REFUSAL.match(text) or UNABLE.match(text)):
+    if not found and refused_instead(text):
         raise Refusal(f"the model refused: {clean(text)}")
     if len(found) != 1:
         raise ValueError(f"the reply holds {'no' if not found else 'more than one'} JSON object")

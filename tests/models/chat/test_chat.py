@@ -16,6 +16,7 @@ from thresher.operators.models.chat import patience, settings
 from thresher.operators.models.chat.endpoint import Endpoint
 from thresher.operators.models.chat.messages import Message, jpeg, prompt
 from thresher.operators.models.chat.params import ChatParams
+from thresher.operators.models.chat.replies import Refusal, Reply, one_object
 from thresher.operators.models.clarity import Marks
 from thresher.schemas import FieldError, Reason, ThresherError
 
@@ -107,6 +108,16 @@ def test_a_refusal_is_asked_again_with_the_form_recalled(ask, server, fault):
     assert ask(fault, "ok") == GOOD
     *_, last = server.bodies[1]["messages"]
     assert "the model refused" in last["content"][0]["text"] and "JSON" in last["content"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    "said", ["This request cannot be fulfilled.", "I’m not able to do so.", "根據規定我無法描述這張圖片。"]
+)
+def test_prose_that_refuses_in_place_of_an_object(said):
+    with pytest.raises(Refusal):
+        one_object(Reply(said, "stop"))
+    with pytest.raises(ValueError, match="no JSON object"):
+        one_object(Reply("A dog that cannot be seen.", "stop"))
 
 
 def test_a_cut_reply_is_given_twice_the_tokens(ask, server):
