@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from thresher.operators.base import Batch, Failure, Operator, View
 from thresher.operators.captions.checks import agreement, judged
+from thresher.operators.captions.checks.pii import masked
 from thresher.operators.captions.columns import declared, values
 from thresher.operators.captions.facts.compose import BACKEND, REVISION, fact_record
 from thresher.operators.captions.facts.evidence import READABLE, evidence
@@ -188,7 +189,7 @@ class Caption(ChatMeasure):
 
 
 def raw_text(text: str) -> Text:
-    """What people wrote of the picture, as it came with the file."""
+    """What people wrote of the picture, as it came with the file, without personal data."""
     lang = language_of(text)
-    words = count(text, lang, "raw")
-    return Text(id="raw", lang=lang, level="raw", split="raw", text=text, words=words)
+    kept = masked(text, lang)
+    return Text(id="raw", lang=lang, level="raw", split="raw", text=kept, words=count(kept, lang, "raw"))

@@ -1,8 +1,9 @@
 """What became of the claims of a sentence."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from thresher.operators.captions.checks.grounded import grounded
 from thresher.operators.captions.record import CaptionRecord, Claim, Text
 
 Looked = Literal["supported", "refuted", "unsure", "unseen", "none"]
@@ -25,11 +26,18 @@ def looked(claim: Claim) -> Looked:
     return claim.verdict if claim.verifier or claim.verdict != "unsure" else "unseen"
 
 
-def stretches(text: Text, claims: Mapping[str, Claim]) -> Iterator[Stretch]:
-    """The text in its sentences; characters behind the last one are a stretch without a claim."""
-    for said, names in text.parts():
+def stretches(text: Text, record: CaptionRecord) -> Iterator[Stretch]:
+    """The text in its sentences; characters behind the last one are a stretch without a claim.
+
+    A sentence that says more than its claims wears no verdict of theirs: nobody looked at the rest.
+    """
+    claims = by_id(record)
+    beyond = grounded(text, record).sentences if "grounded" in text.fails else ()
+    for place, (said, names) in enumerate(text.parts()):
         made = [claims[name] for name in names if name in claims]
-        yield Stretch(said, min((looked(c) for c in made), key=_WORST.index, default="none"), made)
+        worst = min((looked(c) for c in made), key=_WORST.index, default="none")
+        unseen = place in beyond and worst == "supported"
+        yield Stretch(said, "unseen" if unseen else worst, made)
     if rest := text.text[max((s.end for s in text.sentences), default=0) :]:
         yield Stretch(rest, "none", [])
 

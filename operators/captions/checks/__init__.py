@@ -57,6 +57,8 @@ COLUMNS = (
     Column("xlang", pa.float32(), "share", "numbers, quotes, names that both languages say" + _LOW, 0, 1),
 )
 """What `<name>.checks.*` hold, without the prefix."""
+CONTENT = frozenset({"refusal", "ocr_precision", "ocr_lang", "entity_support", "grounded"})
+"""Checks of what a text says, not of how."""
 HIGHEST = frozenset({"refusal", "repetition", "objective", "boilerplate", "pii"})
 """Checks of which more is worse; `length` is worst where it is farthest from 1."""
 
@@ -94,7 +96,8 @@ def judged(record: CaptionRecord) -> CaptionRecord:
     record = _masked(record)
     findings = {text.id: text_findings(record, text) for text in _written(record)}
     for texts, finding in _between(record):
-        for text in texts:
+        untrue = [text for text in texts if finding.check == "xlang" and _untrue(findings[text.id])]
+        for text in untrue or texts:
             findings[text.id].append(finding)
     found: defaultdict[str, list[Finding]] = defaultdict(list)
     for finding in (finding for held in findings.values() for finding in held):
@@ -111,8 +114,8 @@ def _written(record: CaptionRecord) -> list[Text]:
 def _between(record: CaptionRecord) -> Iterator[tuple[list[Text], Finding]]:
     """Findings that need more than one text, each with the texts that it may fail.
 
-    Of two languages that differ nobody knows which is wrong: both fail. A short text that claims more than
-    the long one fails alone.
+    Of two languages that differ nobody knows which is wrong: both fail, unless only one of them is known to
+    say what does not hold. A short text that claims more than the long one fails alone.
     """
     for level, finding in crosslang.xlang(record):
         yield [text for text in _written(record) if text.level == level], finding
@@ -120,6 +123,11 @@ def _between(record: CaptionRecord) -> Iterator[tuple[list[Text], Finding]]:
         yield [text for text in _written(record) if (text.lang, text.level) == (lang, "short")], finding
     for lang, finding in levels.bidirectional(record):
         yield [text for text in _written(record) if (text.lang, text.level) == (lang, "long")], finding
+
+
+def _untrue(findings: Iterable[Finding]) -> bool:
+    """Whether a text by itself says what it must not."""
+    return any(f.hard and not f.ok and f.check in CONTENT for f in findings)
 
 
 def _marked(text: Text, findings: Iterable[Finding]) -> Text:

@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from thresher.operators.captions.checks.pii import masked
 from thresher.operators.captions.facts.file_names import is_name, is_url, name_words
+from thresher.operators.captions.language.words import language_of
 from thresher.operators.captions.record import Facts, Measured, Meta, OcrLine, Thing
 from thresher.operators.captions.taxonomy import ImageType
 from thresher.schemas import Record
@@ -129,8 +131,8 @@ def _metas(record: Record, columns: Mapping[str, Any]) -> Iterator[dict[str, Any
 
 
 def plain(text: str) -> str:
-    """A text that came with the picture as facts hold it."""
-    return " ".join(text.split())[:LONGEST]
+    """A text that came with the picture as facts hold it, and as models are told it: without personal data."""
+    return masked(" ".join(text.split())[:LONGEST], language_of(text))
 
 
 def _sidecar(text: str | None) -> list[tuple[str, Any]]:

@@ -74,7 +74,7 @@ def card(sample: Sample, record: CaptionRecord) -> Card:
     known, facts = by_id(record), facts_of(record.facts)
     return Card(
         sample,
-        [text_card(text, known) for text in record.texts],
+        [text_card(text, record) for text in record.texts],
         [_claim(claim) for claim in record.claims[:MOST_CLAIMS]],
         max(0, len(record.claims) - MOST_CLAIMS),
         facts[:MOST_FACTS],
@@ -83,10 +83,10 @@ def card(sample: Sample, record: CaptionRecord) -> Card:
     )
 
 
-def text_card(text: Text, known: dict[str, Claim]) -> TextCard:
+def text_card(text: Text, record: CaptionRecord) -> TextCard:
     """A text in its coloured sentences."""
     marks, left = [], MOST_CHARACTERS
-    for stretch in stretches(text, known):
+    for stretch in stretches(text, record):
         if left > 0:
             held = stretch.text[:left]
             gap = held[: len(held) - len(held.lstrip())]

@@ -10,7 +10,6 @@ from thresher.operators.captions.record import CaptionRecord, Text
 from thresher.operators.captions.taxonomy import LANGS, WRITTEN
 from thresher.pipelines.captions.columns import Row, caption_columns, has_any, record_of, sampled
 from thresher.pipelines.captions.disagreement import Aspect, aspects, disagreement
-from thresher.pipelines.captions.verdicts import by_id
 from thresher.pipelines.report.captions.cards import Card, TextCard, card, cut, text_card
 from thresher.pipelines.report.captions.costs import costs
 from thresher.pipelines.report.captions.sharing import drawn, sharing, undrawn
@@ -129,7 +128,7 @@ class Found:
                 break
             cards.append(made)
         failed = [
-            FailedText(show(i, row.ordinal), text_card(text, by_id(record)))
+            FailedText(show(i, row.ordinal), text_card(text, record))
             for i, (row, record, text) in enumerate(self._failed(name))
         ]
         counted = [
