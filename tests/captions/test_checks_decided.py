@@ -12,7 +12,7 @@ def verdict(
 ) -> str:
     """Of a claim that says no more than its value, unless its words are given; `fact` decides it."""
     en = en or (
-        f"The picture is {value.colour}." if value.colour else f"There are {value.count} {value.label}."
+        f"The {value.label} is {value.colour}." if value.colour else f"There are {value.count} {value.label}."
     )
     said: dict[Lang, str] = {"en": en, "zh": zh} if zh else {"en": en}
     claim = Claim(id="c1", field=field, text=said, value=value, provenance=("vlm:m",))
@@ -55,6 +55,9 @@ def test_counts(value: Value, p: float | None, field: Field, told: str) -> None:
         (Value(colour="red", label="boat"), False, "unsure"),
         (Value(colour="red", label="boat"), True, "refuted"),
         (Value(colour="white", label="boat"), True, "unsure"),
+        (Value(colour="beige", label="picture"), False, "unsure"),  # no palette has it
+        (Value(colour="teal", label="picture"), False, "unsure"),
+        (Value(colour="米色", label="picture"), False, "unsure"),
     ],
 )
 def test_colours(value: Value, grey: bool, told: str) -> None:
@@ -133,6 +136,46 @@ EXIT = Facts(ocr=(OcrLine(id="o1", text="EXIT", conf=0.99),), ocr_read=True)
 def test_a_count_is_supported_only_if_the_words_say_just_that(en: str, zh: str, told: str) -> None:
     for field in ("count", "relation"):
         assert verdict(Value(count=2, label="dog"), DOGS, field, en, zh, "object:b1") == told
+
+
+@pytest.mark.parametrize(
+    ("count", "en", "zh", "told"),
+    [
+        (2, "There are two dogs.", "画面中有两只狗。", "refuted"),
+        (2, "Two of the dogs are asleep.", "", "unsure"),
+        (2, "Two dogs sleep on the left.", "", "unsure"),
+        (2, "Two black dogs are visible.", "", "unsure"),
+        (2, "Two dogs.", "两只黑狗。", "unsure"),
+        (1, "One of the dogs is asleep.", "", "unsure"),
+        (1, "A dog sits", "", "unsure"),
+        (1, "There is a dog.", "画面中有一只狗。", "unsure"),
+    ],
+)
+def test_a_count_is_refuted_only_if_the_words_count_all(count: int, en: str, zh: str, told: str) -> None:
+    facts = Facts(objects=(Thing(id="b1", label="dog", count=3, p=0.95),))
+    assert verdict(Value(count=count, label="dog"), facts, "count", en, zh) == told
+
+
+@pytest.mark.parametrize(
+    ("en", "zh", "told"),
+    [
+        ("A red boat.", "一艘红色的船。", "refuted"),
+        ("The boat is red.", "船是红色的。", "refuted"),
+        ("The boat is not red.", "", "unsure"),
+        ("The boat is red.", "船不是红色的。", "unsure"),
+        ("The boat's name means red.", "", "unsure"),
+    ],
+)
+def test_a_grey_picture_refutes_only_words_that_say_the_colour(en: str, zh: str, told: str) -> None:
+    facts = Facts(measured=(Measured(id="v1", column="is_gray", value=True),))
+    assert verdict(Value(colour="red", label="boat"), facts, "secondary.attributes", en, zh) == told
+
+
+def test_a_little_of_a_colour_is_beyond_a_palette() -> None:
+    facts = Facts(measured=(Measured(id="v1", column="palette", value="blue 0.9"),))
+    value = Value(colour="red", label="picture")
+    assert verdict(value, facts, "scene.attributes", "There is red in the picture.") == "unsure"
+    assert verdict(value, facts, "scene.attributes", "The picture is mostly red.") == "refuted"
 
 
 @pytest.mark.parametrize(

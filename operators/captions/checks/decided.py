@@ -44,13 +44,15 @@ def agreement(record: CaptionRecord) -> CaptionRecord:
 
     A count is supported if a detector counts the same, or as many faces were found; refuted if it is lower
     than what a detector is sure of, in a claim about nothing but a count: a detector may miss things, but
-    those it is sure of are there. A colour of the whole picture is supported if the palette has enough of it,
-    refuted if it has none that could be called so; any colour is refuted in a grey picture. Quoted text is
+    those it is sure of are there. One thing is never refuted: `a dog` and `一只狗` are true of two. A colour
+    of the whole picture is supported if the palette has enough of it, refuted as the colour of most of it if
+    the palette has none that could be called so; any colour is refuted in a grey picture. Quoted text is
     supported if it was read just so; text that was not read may have been overlooked. A fact must be as
     sure as the field asks.
 
-    Facts support a claim only where its words in every language say no more than its value (`wording`). The
-    facts that decide join its provenance.
+    Facts decide a claim only where its words in every language say no more than its value (`wording`), and
+    of colours only those that a palette names: beige may be its white or its yellow. The facts that decide
+    join its provenance.
     """
     claims = tuple(claim if claim.verifier else _decided(claim, record.facts) for claim in record.claims)
     return record.model_copy(update={"claims": claims})
@@ -81,30 +83,32 @@ def _count(claim: Claim, value: Value, facts: Facts, measured: dict[str, Any], t
     for thing in facts.objects:
         if kinds(thing.label, people=False) != kinds(label, people=False):
             continue
-        sure = thing.p is None or thing.p >= t
-        if thing.count == value.count and sure and wording.counts(claim.text, value.count, thing.label):
+        if not wording.counts(claim.text, value.count, thing.label):
+            continue
+        if thing.count == value.count and (thing.p is None or thing.p >= t):
             return Found("supported", thing.p, (f"object:{thing.id}",))
-        if claim.field == "count" and value.count < thing.count and (thing.p or 0) >= t:
+        if claim.field == "count" and 1 < value.count < thing.count and (thing.p or 0) >= t:
             return Found("refuted", round(1 - (thing.p or 0), 6), (f"object:{thing.id}",))
     return None
 
 
 def _colour(claim: Claim, value: Value, measured: dict[str, Any]) -> Found | None:
-    said = colours.possible(value.colour or "")
-    if not said:
+    colour, label = (value.colour or "").casefold(), (value.label or "").casefold()
+    if colour not in colours.NAMES:
         return None
-    if measured.get("is_gray") is True and not said & NEUTRAL:
-        return Found("refuted", None, ("column:is_gray",))
+    how = wording.extent(claim.text, colour)
+    if measured.get("is_gray") is True and colour not in NEUTRAL:
+        plainly = how is not None or wording.coloured(claim.text, colour, label)
+        return Found("refuted", None, ("column:is_gray",)) if plainly else None
     palette = str(measured.get("palette", ""))
-    if not palette or value.position or (value.label or "").casefold() not in PICTURE:
+    if not palette or value.position or label not in PICTURE or how is None:
         return None
     entries = [entry.rpartition(" ") for entry in palette.split(", ")]
     shares = {name: float(share) for name, _, share in entries}
-    if not near(said) & colours.possible(" ".join(shares)):
+    if how == "most" and not near(colours.possible(colour)) & colours.possible(" ".join(shares)):
         return Found("refuted", None, ("column:palette",))
-    colour = (value.colour or "").casefold()
-    how, share = wording.extent(claim.text, colour), shares.get(colour, 0.0)
-    enough = how is not None and (share > SHARES[how] if how == "most" else share >= SHARES[how])
+    share = shares.get(colour, 0.0)
+    enough = share > SHARES[how] if how == "most" else share >= SHARES[how]
     return Found("supported", None, ("column:palette",)) if enough else None
 
 

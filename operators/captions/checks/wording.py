@@ -49,8 +49,8 @@ _COLOUR: dict[tuple[Lang, Extent], regex.Pattern[str]] = {
         r"(?: mostly| mainly| largely)? C"
     ),
     ("en", "some"): regex.compile(
-        r"(?i)C is one of the(?: main)? colours(?: of the (?:picture|image|photo))?"
-        r"|one of the(?: main)? colours(?: of the (?:picture|image|photo))? is C"
+        r"(?i)C is one of the(?: main)? colou?rs(?: of the (?:picture|image|photo))?"
+        r"|one of the(?: main)? colou?rs(?: of the (?:picture|image|photo))? is C"
         r"|(?:there is|the (?:picture|image|photo) (?:has|contains)) C"
         r"(?: in (?:it|the (?:picture|image|photo)))?"
     ),
@@ -59,7 +59,19 @@ _COLOUR: dict[tuple[Lang, Extent], regex.Pattern[str]] = {
     ),
     ("zh", "some"): regex.compile(r"(?:图|图片|画面|照片)?[中里上]?(?:的?主要颜色之一[是为]|有|含有)C"),
 }
-"""Sentences that say only how much: Q stands for the quote with its marks, C for the colour."""
+_THING: dict[Lang, regex.Pattern[str]] = {
+    "en": regex.compile(
+        r"(?i)(?:there (?:is|are) |the (?:picture|image|photo) shows )?(?:an? |the |some )?C N"
+        r"(?: (?:is|are) visible| can be seen)?|(?:an? |the )?N (?:is|are) C"
+    ),
+    "zh": regex.compile(
+        r"(?:(?:图|图片|画面|照片)?[中里上]?有)?(?:一\p{Han})?C的?(?P<noun>\p{Han}{1,4})"
+        r"|(?P<noun>\p{Han}{1,4})(?:是|为|呈)C的?"
+    ),
+}
+"""Sentences that say only how much, or a thing's colour: Q stands for the quote with its marks, C for the
+colour, N for the thing's noun."""
+_DENIED = regex.compile("[不没无非未]")
 _ONE = {"a", "an", "one", "1", "一"}
 _STOP = regex.compile(r"[.。!！]$")
 
@@ -81,6 +93,15 @@ def extent(said: Mapping[Lang, str], colour: str) -> Extent | None:
     if not found or None in found:
         return None
     return "most" if "most" in found else "some"
+
+
+def coloured(said: Mapping[Lang, str], colour: str, label: str) -> bool:
+    """Whether every text says that the label's thing is of that colour, and nothing else."""
+    return (
+        bool(label)
+        and bool(said)
+        and all(_coloured(_bare(t), lang, colour, label) for lang, t in said.items())
+    )
 
 
 def _bare(text: str) -> str:
@@ -113,9 +134,24 @@ def _quotes(said: str, lang: Lang, text: str) -> bool:
 
 
 def _extent(said: str, lang: Lang, colour: str) -> Extent | None:
+    frame = _frame(said, lang, colour)
+    found = [how for how in EXTENTS if frame and _COLOUR[lang, how].fullmatch(frame)]
+    return found[0] if found else None
+
+
+def _coloured(said: str, lang: Lang, colour: str, label: str) -> bool:
+    frame = _frame(said, lang, colour)
+    if lang == "en":
+        nouns = "|".join(map(regex.escape, {label, plural(label)}))
+        frame = regex.sub(rf"(?i)\b(?:{nouns})\b", "N", frame)
+    match = _THING[lang].fullmatch(frame)
+    return bool(match) and not (lang == "zh" and _DENIED.search(match["noun"]))
+
+
+def _frame(said: str, lang: Lang, colour: str) -> str:
+    """The sentence with C for the colour; empty if it does not name it just once."""
     if colour not in NAMES:
-        return None
+        return ""
     pattern = rf"(?i)\b{colour}\b" if lang == "en" else word(colour, lang)
     frame, times = regex.subn(pattern, "C", said)
-    found = [how for how in EXTENTS if times == 1 and _COLOUR[lang, how].fullmatch(frame)]
-    return found[0] if found else None
+    return frame if times == 1 else ""
