@@ -92,3 +92,33 @@ def test_a_grey_picture_has_no_other_colour():
 )
 def test_vivid_colours_of_screens_have_their_own_names(rgb, name):
     assert NAMES[named(np.array([[rgb]], np.uint8))[0, 0]] == name
+
+
+CSS = {
+    "black": "000000", "white": "ffffff fffafa f8f8ff f5f5f5", "grey": "808080 a9a9a9 696969 778899 708090",
+    "red": "ff0000 8b0000 b22222 dc143c", "orange": "ffa500 ff8c00 ff7f50", "yellow": "ffff00 fffacd",
+    "green": "008000 006400 228b22 00ff00 32cd32 90ee90 98fb98 2e8b57 3cb371 8fbc8f 00ff7f",
+    "blue": (
+        "0000ff 00008b 0000cd 000080 4169e1 1e90ff 00bfff 87ceeb 4682b4 6495ed add8e6 87cefa 191970 b0c4de "
+        "b0e0e6 5f9ea0"
+    ),
+    "purple": "800080 8a2be2 9400d3 9932cc ba55d3 9370db 4b0082 663399 8b008b",
+    "pink": "ffc0cb ffb6c1 ff69b4 ff1493", "brown": "8b4513", "olive": "808000 556b2f",
+    "yellow-green": "9acd32 adff2f",
+}  # fmt: skip
+"""Colours of CSS whose basic colour is in their names, or which everybody calls so."""
+PLAIN = {
+    "blue": "1e1ec8 0000a0 1414b4 1919c8 1e28c8 3232dc 3c3cff 2828be 3f51b5 0047ab 141e5a 020035",
+    "red": "aa1e1e b41414 a01414 be2828 c81e1e 960a0a cd3232 b91c1c be1e14",
+    "black": "010203 040404 0a0a10",
+}
+
+
+@pytest.mark.acceptance("I30")
+def test_colours_of_the_web_have_the_names_that_everybody_gives_them() -> None:
+    for known in (CSS, PLAIN):
+        for name, codes in known.items():
+            found = [
+                NAMES[named(np.array([[list(bytes.fromhex(c))]], np.uint8))[0, 0]] for c in codes.split()
+            ]
+            assert dict(zip(codes.split(), found, strict=True)) == dict.fromkeys(codes.split(), name)

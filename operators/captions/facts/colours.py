@@ -3,8 +3,9 @@
 The names are level 1 of the ISCC-NBS system (Kelly and Judd, "Color: Universal Language and Dictionary of
 Names", NBS Special Publication 440, 1976). Each stands for the centroids of its finer names ("dark olive
 brown" is brown, "violet" purple, "olive green" olive), and a pixel has the name of the nearest centroid in
-CIE Lab. Names that begin with "blackish" are black here, and whatever has hardly any chroma is black, grey or
-white.
+OKLab (Ottosson, "A perceptual color space for image processing", 2020): in CIE Lab, lines of one hue bend,
+and plain blues are nearest to violets. Names that begin with "blackish" are black here, and whatever has
+hardly any chroma or light is black, grey or white.
 """
 
 from functools import cache
@@ -60,19 +61,40 @@ _CENTROIDS = {
 """Name -> sRGB centroids. 265 of the 267; "deep yellowish pink" has no place in sRGB."""
 
 _VIVID = {
-    "red": "ff0000 e60000 dc1414 c80000 a00000 ff2828",
+    "red": "ff0000 e60000 dc1414 c80000 a00000 ff2828 b22222 a52a2a",
     "green": "00ff00 00c800 009600 00ff80",
     "blue": "0000ff 00ffff 0080ff 00c8ff",
-    "purple": "8000ff a000a0 800080",
+    "purple": "8000ff a000a0 800080 4b0082",
     "pink": "ff00ff ff0080 ff66cc",
     "yellow": "ffff00",
     "orange": "ff8000 ffa500",
+    "olive": "808000",
 }
 """Colours of screens that are more vivid than any centroid: to the nearest of those pure red was orange and
 pure green yellow-green. Ours, by how the web names them."""
 _NEUTRAL = ("black", "grey", "white")
 _CHROMA = 8.0
 """Of CIE Lab; below it a colour is neutral. Ours: grey photographs stay below 4, greys below 11."""
+_LIGHTNESS = 3.0
+"""Of CIE Lab; below it, too. Ours: of sRGB 11, 11, 11, while midnight blues have 4."""
+_HUE = 3.0
+"""Weight of the two axes of hue in distances, on which names depend more than on lightness. Ours, by the
+colours of CSS and of the XKCD survey whose names hold a basic colour: with 3 or 4 most of them get it."""
+_TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_TO_OKLAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+"""The two matrices of OKLab, from linear sRGB."""
 _BITS = 5
 """Of each channel that the table of names tells apart."""
 
@@ -88,19 +110,27 @@ def _table() -> NDArray[np.uint8]:
     """The place of the name of every colour of 15 bits."""
     steps = np.arange(1 << _BITS, dtype=np.float32) + 0.5
     cube = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
-    colours = _lab(cube / (1 << _BITS))
+    cube = cube / (1 << _BITS)
+    lab, colours = _lab(cube), _oklab(cube)
+    dull = (np.hypot(lab[:, 1], lab[:, 2]) < _CHROMA) | (lab[:, 0] < _LIGHTNESS)
     known = {name: codes.split() + _VIVID.get(name, "").split() for name, codes in _CENTROIDS.items()}
     hexes = [(place, code) for place, name in enumerate(NAMES) for code in known[name]]
     places = np.array([place for place, _ in hexes], np.uint8)
-    centroids = _lab(np.array([list(bytes.fromhex(code)) for _, code in hexes], np.float32) / 255)
+    centroids = _oklab(np.array([list(bytes.fromhex(code)) for _, code in hexes], np.float32) / 255)
     neutral = np.isin(places, [NAMES.index(name) for name in _NEUTRAL])
     found = []
-    for block in np.array_split(colours, 64):
+    for block, pale in zip(np.array_split(colours, 64), np.array_split(dull, 64), strict=True):
         distances = ((block[:, None] - centroids) ** 2).sum(axis=2)
-        pale = np.hypot(block[:, 1], block[:, 2]) < _CHROMA
         distances[np.ix_(pale, ~neutral)] = np.inf
         found.append(places[distances.argmin(axis=1)])
     return np.concatenate(found)
+
+
+def _oklab(colours: NDArray[np.floating]) -> NDArray[np.float32]:
+    """OKLab of sRGB colours in 0-1, (n, 3), its hue weighted."""
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    found = np.cbrt(linear @ _TO_CONES.T) @ _TO_OKLAB.T * (1, _HUE, _HUE)
+    return np.asarray(found, np.float32)
 
 
 def _lab(colours: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -32,8 +32,9 @@ class Palette(Measure):
     They name pixels, not things: a white wall in the shade is grey, and skin is pink, orange or brown.
     """
 
+    version = 2
     views = (RGB,)
-    source = "ISCC-NBS level 1 (Kelly and Judd 1976), nearest centroid in CIE Lab"
+    source = "ISCC-NBS level 1 (Kelly and Judd 1976), nearest centroid in OKLab"
     cost = "2 ms for each image, beside its decode"
 
     def writes(self) -> list[Column]:
