@@ -173,6 +173,44 @@ def test_a_text_says_no_more_than_its_claims() -> None:
     assert judged(record.model_copy(update={"claims": (counted,)})).texts[0].fails == ()
 
 
+@pytest.mark.parametrize(
+    ("said", "claim", "ok"),
+    [
+        ("红船", "蓝船", False),
+        ("红船", "一艘红色的船", True),
+        ("一个金发女孩", "一个黑发女孩", False),
+        ("黑发女孩", "girl with black hair", True),
+        ("橙色的墙", "红色的墙", False),
+        ("金色的门", "蓝色的门", False),
+        ("紅色的車", "藍色的车", False),
+        ("紅色的車", "红色的车", True),
+        ("粉红色的裙子", "a pink skirt", True),
+        ("粉红裙子", "a pink skirt", True),
+        ("粉红裙子", "a blue skirt", False),
+        ("米黄色的墙", "a cream wall", True),
+        ("桌上的红酒、黄瓜和白菜", "桌上的葡萄酒和蔬菜", True),
+        ("红绿灯前的黄昏", "傍晚的交通灯", True),
+        ("蓝天白云下的绿树", "天上有云，地上有树", True),
+        ("空白画框里的口红盒", "画框里的化妆品", True),
+        ("字在黑夜里发光", "夜里的字", True),
+        ("teal boats", "green boats", True),
+        ("a turquoise door", "a blue door", True),
+        ("a teal door", "a red door", False),
+        ("an orange door", "a red door", False),
+        ("an orange on a plate", "oranges on a plate", True),
+        ("a gold frame", "a yellow frame", True),
+        ("a blonde girl", "a girl with black hair", False),
+        ("a blonde girl", "一个金发女孩", True),
+    ],
+)
+def test_colours_of_a_text_are_those_of_its_claims(said: str, claim: str, ok: bool) -> None:
+    record = of(said, lang="en" if said.isascii() else "zh")
+    record = record.model_copy(
+        update={"claims": (record.claims[0].model_copy(update={"text": {"en": claim}}),)}
+    )
+    assert ("grounded" not in judged(record).texts[0].fails) == ok
+
+
 def test_personal_data_is_masked() -> None:
     found = judged(of("A card on the table says to write to jo@example.com or call +1 415 555 0132."))
     assert "[e-mail]" in found.texts[0].text and "[phone]" in found.claims[0].text["en"]

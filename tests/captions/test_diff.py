@@ -158,7 +158,7 @@ def test_a_run_over_pairs_says_what_both_pictures_bear_out(
         ('Write "NEW" on {}, {}.', "text_rendering"),
         ("Make {} {}" + " and do so with great care" * 12 + ".", "length"),
         ("Make {} {}, with three cats.", "grounded"),
-        ("Make {} {}, not turquoise.", "grounded"),
+        ("Make {} {}, not purple.", "grounded"),
         ("把{}改成{}，好吗？", "language"),
         ("I cannot make {} {}, sorry.", "refusal"),
         ("Make {} {}. Perhaps it seems brighter.", "objective"),

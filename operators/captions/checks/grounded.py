@@ -50,7 +50,7 @@ def _sentence(
     called = [name for name in names(sentence, text.level == "tags") if not common(name)]
     spoken = held + " " + " ".join(n for e in record.facts.entities if e.id in about for n in e.name.values())
     lacking = [f"{n:g}" for n in sorted(number - counts)]
-    lacking += sorted(colour - tints)
+    lacking += colours.unsaid(shown, tints)
     lacking += [repr(line) for line in quote if line not in lines]
     lacking += [repr(name) for name in called if not stands(name, spoken)]
     lacking += [repr(e.id) for e in known if e.id not in about and not named(held, e)]

@@ -47,5 +47,5 @@ def _quoted(said: str, held: Sequence[str]) -> Finding:
 def _grounded(said: str, lang: Lang, held: str) -> Finding:
     """Numbers and colours, as in captions: what the text surely says, no statement may be read to say."""
     wrong = [f"{number:g}" for number in sorted(numbers.sure(said, lang) - numbers.possible(held))]
-    wrong += sorted(colours.sure(unquoted(said)) - colours.possible(held))
+    wrong += colours.unsaid(unquoted(said), colours.possible(held))
     return Finding("grounded", not wrong, told=f"no statement says {', '.join(wrong)}")
