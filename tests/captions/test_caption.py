@@ -312,7 +312,7 @@ def test_measured_columns_are_facts_of_a_model_too(captioned, said, tmp_path):
     def script(body):
         asked.append(said(body))
         if kind(body) == "Seen":
-            green = ("primary.key_attributes", "The whole picture is green.", "整个画面是绿色的。")
+            green = ("primary.key_attributes", "The picture is green.", "画面是绿色的。")
             return seen([(*green, {"colour": "green", "label": "picture"}), *CLAIMS])
         lang = language(asked[-1])
         moved = {"c1": "c2", "c2": "c3", "c4": "c5"}

@@ -17,6 +17,7 @@ from thresher.operators.captions.record import (
     Claim,
     Entity,
     Facts,
+    Measured,
     Meta,
     OcrLine,
     Sentence,
@@ -245,9 +246,13 @@ def test_only_words_that_carry_nothing_are_boilerplate(text: str, empty: bool) -
 
 
 def test_flags_do_not_fail() -> None:
-    found = judged(of("The image shows a stamp with a watermark across the whole of the sky."))
-    assert found.texts[0].fails == ()
-    assert (found.checks["boilerplate"], found.checks["watermark"]) == (1, 0)
+    said = "The image shows a stamp with a watermark across the whole of the sky."
+    for p, agrees in ((0.1, 0), (0.9, 1)):
+        found = judged(of(said, Facts(measured=(Measured(id="v1", column="watermark_p", value=p),))))
+        assert found.texts[0].fails == ()
+        assert (found.checks["boilerplate"], found.checks["watermark"]) == (1, agrees)
+    seen = judged(of(said, Facts(watermarks=("the captioner's own",))))
+    assert seen.checks["watermark"] is None, "nobody else looked"
 
 
 def test_opinions() -> None:

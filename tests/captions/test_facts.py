@@ -222,6 +222,11 @@ def test_a_quote_at_the_end_brings_its_own_stop() -> None:
     assert not [text for text in texts if regex.search("[.！]”[.。](?<![.]”。)", text)], texts
 
 
+def test_a_line_of_text_is_quoted_on_one_line() -> None:
+    record = fact_record(facts_with("line\nbreak"), LANGS, ("tags", "medium"))
+    assert [quotes(c.text["en"]) for c in record.claims if c.field == "ocr"] == [["line break"]]
+
+
 def test_personal_data_is_not_quoted() -> None:
     record = fact_record(facts_with("me@shop.com", "Call 555-123-4567", "Open"), LANGS, ("tags", "medium"))
     assert [quotes(c.text["en"]) for c in record.claims if c.field == "ocr"] == [["Open"]]

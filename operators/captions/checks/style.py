@@ -3,6 +3,7 @@
 import regex
 
 from thresher.operators.captions.checks.sentences import holding
+from thresher.operators.captions.facts.evidence import WATERMARK
 from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.language.words import split, unquoted
 from thresher.operators.captions.record import Facts, Text
@@ -61,14 +62,18 @@ def boilerplate(text: Text) -> Finding:
 
 
 def watermark(text: Text, facts: Facts) -> Finding:
-    """Whether what it says of watermarks agrees with those found (1: yes); flagged only.
+    """Whether what it says of watermarks agrees with `watermark_p` (1: yes); flagged only.
 
-    Only long and dense texts must speak of one. None where there is none and none is named.
+    Only long and dense texts must speak of one. None where there is none and none is named, and where no step
+    looked for one: the marks that the captioner saw would agree with its own texts.
     """
+    found = [one.value for one in facts.measured if one.column == "watermark_p"]
+    if not found:
+        return Finding("watermark", True, hard=False)
+    there = float(found[0]) >= WATERMARK
     plain = unquoted(text.text)
     denied = bool(_NO_WATERMARK.search(plain))
     named = bool(_WATERMARK.search(_NO_WATERMARK.sub(" ", plain)))
-    there = bool(facts.watermarks)
     if not (there or named or denied):
         return Finding("watermark", True, hard=False)
     wrong = (named and not there) or (there and denied and not named)

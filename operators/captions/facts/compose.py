@@ -11,7 +11,7 @@ from thresher.operators.captions.record import CaptionRecord, Claim, Facts, Make
 from thresher.operators.captions.taxonomy import LENGTHS, WRITTEN, Lang, Level
 
 BACKEND = "facts"
-REVISION = "2"
+REVISION = "3"
 """Of the wording; it changes with any text that the same facts give."""
 SOURCES = 10
 """Rank from which a statement is of use to long and dense captions alone."""

@@ -73,7 +73,7 @@ def _texts(facts: Facts, known: Known) -> Iterator[Statement]:
         yield Statement("text", "ocr", ("column:ocr",), en_words, zh_words, 7, ("negation",))
     sure = [line for line in facts.ocr if _quotable(line)]
     highest = _distinct(sorted(sure, key=lambda line: -(line.height or 0)))[:MOST_LINES]
-    first = [line for line in highest if len(line.text.strip()) < BRIEF - 1][:1]
+    first = [line for line in highest if len(_line(line)) < BRIEF - 1][:1]
     highest = [*first, *(line for line in highest if line not in first)]
     rank = {line.id: FIRST + place / 100 + (2 if place > 2 else 0) for place, line in enumerate(highest)}
     for line in facts.ocr:
@@ -91,10 +91,15 @@ def _texts(facts: Facts, known: Known) -> Iterator[Statement]:
 
 def _quotable(line: OcrLine) -> bool:
     """Read surely, high enough, without personal data, and a quote still when it stands in quotes."""
-    text = line.text.strip()
+    text = _line(line)
     high = line.height is None or line.height >= LOWEST
     clear = line.conf >= SURE["ocr"] and high and sum(map(str.isalnum, text)) >= SHORTEST
     return clear and not personal(text) and quotes(f"“{text}”") == [text]
+
+
+def _line(line: OcrLine) -> str:
+    """What was read, in one line."""
+    return " ".join(line.text.split())
 
 
 def _distinct(lines: Sequence[OcrLine]) -> list[OcrLine]:
@@ -103,13 +108,13 @@ def _distinct(lines: Sequence[OcrLine]) -> list[OcrLine]:
     for line in lines:
         said = {word.casefold() for word in words(line.text) if not word.isdigit()}
         alike = [other for other, held in kept if said <= held]
-        if not any(len(said) > 1 or line.text.strip() == other.text.strip() for other in alike):
+        if not any(len(said) > 1 or _line(line) == _line(other) for other in alike):
             kept.append((line, said))
     return [line for line, _ in kept]
 
 
 def _quoted(line: OcrLine, rank: float) -> Statement:
-    quote = f"“{line.text.strip()}”"
+    quote = f"“{_line(line)}”"
     place = _place(line.box) if line.box else None
     en, zh, where = f"the text reads {quote}", f"文字写着{quote}", None
     points: tuple[KeyPoint, ...] = ("text_rendering",)
@@ -123,7 +128,7 @@ def _quoted(line: OcrLine, rank: float) -> Statement:
         "text", "ocr", (f"ocr:{line.id}",),
         Words(en, quote, f"the text {quote}" if brief else "", f"text {quote}" if tagged else ""),
         Words(zh, quote, f"有文字{quote}" if brief else "", f"文字{quote}" if tagged else ""),
-        rank, points, Value(text=line.text.strip(), position=where), line.conf,
+        rank, points, Value(text=_line(line), position=where), line.conf,
     )  # fmt: skip
 
 
