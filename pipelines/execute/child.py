@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -107,10 +108,8 @@ def _serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    at_work = threading.Event()
-    threading.Thread(target=_end_with_parent, args=(at_work,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     for line in sys.stdin.buffer:
-        at_work.set()
         try:
             fn, item = pickle.loads(base64.b64decode(line))  # from our own parent alone
             answer = {"result": fn(item)}
@@ -126,18 +125,18 @@ def _serve() -> None:
             answers.flush()
         except BrokenPipeError:  # the parent was killed: nobody waits for this, nor for what is left of it
             os._exit(1)
-        at_work.clear()
         forget_opened()
 
 
-def _end_with_parent(at_work: threading.Event) -> None:
+def _end_with_parent(parent: int) -> None:
     """End at once when the parent was killed, which closes our stdin: the next run must not find a second
-    one that still asks a server and writes columns."""
+    one that still asks a server and writes columns. A parent that lives closes it to let us finish."""
     hung_up = select.poll()
     hung_up.register(0, 0)
     hung_up.poll()
-    if at_work.is_set():
-        os._exit(1)
+    while os.getppid() == parent:
+        time.sleep(0.02)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -245,6 +245,27 @@ def test_only_words_that_carry_nothing_are_boilerplate(text: str, empty: bool) -
     assert found.checks["boilerplate"] == empty
 
 
+@pytest.mark.parametrize(
+    ("said", "lang", "ok"),
+    [
+        (
+            "The menu lists ramen (ラーメン), kimchi (김치) and borscht (борщ) in three columns of text.",
+            "en",
+            True,
+        ),
+        ("The menu lists ramen (一碗热气腾腾的面条，放在木桌上，旁边有一双筷子).", "en", False),
+        ("（湖边的船）（湖边的船）", "en", False),
+        ("The menu lists ramen ラーメン, kimchi 김치 and borscht борщ.", "en", False),
+        ("一台MacBook Pro放在IKEA书桌上，旁边是AirPods Pro。", "zh", True),
+        ("A RED BOAT LIES ON THE LAKE", "zh", False),
+        ("Red Boats On The Lake 船", "zh", False),
+        ("一只dog坐在the grass上, looking left.", "zh", False),
+    ],
+)
+def test_names_in_another_script_are_in_no_wrong_language(said: str, lang: Lang, ok: bool) -> None:
+    assert ("language" not in fails(said, None, lang)) == ok
+
+
 def test_flags_do_not_fail() -> None:
     said = "The image shows a stamp with a watermark across the whole of the sky."
     for p, agrees in ((0.1, 0), (0.9, 1)):
