@@ -7,6 +7,7 @@ import regex
 
 from thresher.operators.captions.checks.entities import named
 from thresher.operators.captions.checks.sentences import parts
+from thresher.operators.captions.language.forms import forms, simpler
 from thresher.operators.captions.language.names import TYPES
 from thresher.operators.captions.language.words import HAN, quoted, stopped, word_set
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Text, joined
@@ -25,6 +26,11 @@ _LINKS = word_set(
     between past toward towards across along and or but is are was were as like called named for into
     onto
     """
+)
+_MAKERS = word_set("brand company organisation organization logo product team")
+"""Types of names that stand before a noun as often as alone."""
+_NOUN = regex.compile(
+    r"\s+(?!(?:is|are|was|were|has|have|stands?|shows?|of|in|on|at|by|to|from|with|and|or|but|that|which|who|near|under|over|behind|beside|for|as|while|against|above|below|across|along|into|onto)\b)\p{Ll}"
 )
 _VOWEL = regex.compile(r"(?i)[aeiou]")
 _ARTICLE = regex.compile(r"(?i)\b(a)n?(\s+)$")
@@ -117,38 +123,41 @@ def _claim_unnamed(claim: Claim, entity: Entity) -> Claim:
 def _renamed(text: str, entity: Entity, lang: Lang, opens: bool) -> str:
     """The text with each name of an entity outside quotes replaced by its type; a name in brackets goes."""
     kind = _type(entity, lang)
-    for name in sorted(filter(None, map(str.strip, entity.name.values())), key=len, reverse=True):
-        pattern = _pattern(name)
-        text = _outside_quotes(text, regex.compile(rf"\s*[(（]\s*{pattern}\s*[)）]"), "", lang, opens)
-        text = _outside_quotes(text, regex.compile(rf"《\s*{pattern}\s*》|{pattern}"), kind, lang, opens)
+    found = [forms(name) for name in sorted(entity.name.values(), key=len, reverse=True)]
+    for name in (pattern.pattern for pattern in found if pattern):
+        text = _outside_quotes(
+            text, regex.compile(rf"\s*[(（]\s*(?:{name})\s*[)）]"), "", entity, lang, opens
+        )
+        text = _outside_quotes(
+            text, regex.compile(rf"《\s*(?:{name})\s*》|{name}"), kind, entity, lang, opens
+        )
     return text
 
 
-def _pattern(name: str) -> str:
-    """A name as `named` finds it: in any case, with any blanks, not inside a longer Latin word."""
-    words = r"[\s·-]+".join(regex.escape(word) for word in regex.split(r"[\s·-]+", name))
-    left = r"(?<![\p{Latin}\d])" if regex.match(r"[\p{Latin}\d]", name) else ""
-    right = r"(?![\p{Latin}\d])" if regex.search(r"[\p{Latin}\d]$", name) else ""
-    return rf"(?i:{left}{words}{right})"
-
-
-def _outside_quotes(text: str, sought: regex.Pattern[str], kind: str, lang: Lang, opens: bool) -> str:
+def _outside_quotes(
+    text: str, sought: regex.Pattern[str], kind: str, entity: Entity, lang: Lang, opens: bool
+) -> str:
     spans = quoted(text)
     built, start = "", 0
-    for match in sought.finditer(text):
+    for match in sought.finditer(simpler(text)):
         if any(quote.start < match.end() and match.start() < quote.end for quote in spans):
             continue
         built += text[start : match.start()]
-        if kind and lang == "en":
-            built = _with_article(built, kind, opens)
-        else:
-            built += kind
+        after = text[match.end() :]
         start = match.end()
+        if not kind:
+            continue
+        if again := regex.match(rf"\s*{regex.escape(kind)}(?!\p{{Latin}})", after):
+            start += again.end()
+            after = after[again.end() :]
+        before_noun = after.startswith("-") or bool(entity.type.casefold() in _MAKERS and _NOUN.match(after))
+        built = _with_article(built, kind, opens, before_noun) if lang == "en" else built + kind
     return built + text[start:]
 
 
-def _with_article(before: str, kind: str, opens: bool) -> str:
-    """`before` and the noun, with an article unless a determiner stands before it (`the old ...`)."""
+def _with_article(before: str, kind: str, opens: bool, before_noun: bool) -> str:
+    """`before` and the noun, with an article unless a determiner stands before it (`the old ...`), or it
+    belongs to a noun after it, whose article nobody knows (`Nike socks`)."""
     article = "an" if _VOWEL.match(kind) else "a"
     if _ARTICLE.search(before):
         return _ARTICLE.sub(lambda m: m[1] + article[1:] + m[2], before) + kind
@@ -157,6 +166,8 @@ def _with_article(before: str, kind: str, opens: bool) -> str:
     if nearer in _DETERMINERS or (farther in _DETERMINERS and nearer not in _LINKS):
         return before + kind
     begins = (opens and not before.strip()) or bool(_END.search(before.strip()))
+    if before_noun:
+        return before + (kind[0].upper() + kind[1:] if begins else kind)
     return before + (article.capitalize() if begins else article) + " " + kind
 
 

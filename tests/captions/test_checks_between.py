@@ -128,6 +128,44 @@ def test_a_name_without_evidence_gives_way_to_its_type() -> None:
     assert found.claims[0].verdict == "unsure" and found.abstained == ("e1",)
 
 
+@pytest.mark.acceptance("I17")
+@pytest.mark.parametrize(
+    ("entity", "text", "told"),
+    [
+        ("Lionel Messi/利昂内尔·梅西/person", "**. Messi is in white.", "**. A person is in white."),
+        ("Lionel Messi/利昂内尔·梅西/person", "前锋梅西在踢球。", "前锋人物在踢球。"),
+        ("Great Wall/万里长城/landmark", "长城沿着山脊延伸。", "地标沿着山脊延伸。"),
+        ("Eiffel Tower/埃菲尔铁塔/landmark", "艾菲爾鐵塔下有人群。", "地标下有人群。"),
+        ("Eiffel Tower/埃菲尔铁塔/landmark", "埃菲尔的铁腿", "地标的铁腿"),
+        ("Statue of Liberty/自由女神像/statue", "自由女神手持火炬。", "雕像手持火炬。"),
+        ("Vincent van Gogh/梵高/person", "a work by van Gogh", "a work by a person"),
+        ("Nike/耐克/brand", "blue Nike-branded socks, Nike shoes", "blue brand-branded socks, brand shoes"),
+    ],
+)
+def test_a_short_form_of_a_name_is_the_name(entity: str, text: str, told: str) -> None:
+    en, zh, kind = entity.split("/")
+    facts = Facts(entities=(Entity(id="e1", name={"en": en, "zh": zh}, type=kind),))
+    record = pair(text, text, facts)
+    assert "entity_support" in judged(record).texts[0].fails
+    assert {one.text for one in unnamed(record, "e1").texts} >= {told}
+
+
+@pytest.mark.parametrize(
+    ("entity", "text"),
+    [
+        ("Golden Gate Bridge/金门大桥", "Golden light falls on a red bridge, 一座大桥"),
+        ("White House/白宫", "A white house stands on a lawn."),
+        ("Times Square/时代广场", "People cross a square, 广场上有人"),
+        ("Apple/苹果", "a glass of apple juice"),
+        ("Shanghai Museum/上海博物馆", "一座博物馆"),
+    ],
+)
+def test_ordinary_words_of_a_name_are_no_name(entity: str, text: str) -> None:
+    en, zh = entity.split("/")
+    facts = Facts(entities=(Entity(id="e1", name={"en": en, "zh": zh}, type="landmark"),))
+    assert unnamed(pair(text, text, facts), "e1").texts[0].text == text
+
+
 @pytest.mark.parametrize(
     ("en", "told"),
     [

@@ -8,6 +8,7 @@ from rapidfuzz.distance import Levenshtein
 
 from thresher.operators.captions.checks.sentences import holding, parts
 from thresher.operators.captions.finding import Finding
+from thresher.operators.captions.language.forms import forms, ordinary, simpler
 from thresher.operators.captions.language.names import COMMON, OPENERS, PARTICLES
 from thresher.operators.captions.language.words import HAN, items, split, unquoted, words
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Text
@@ -63,9 +64,8 @@ def names(text: str, tags: bool = False) -> list[str]:
 
 
 def named(text: str, entity: Entity) -> bool:
-    """Whether a text names an entity, in either language."""
-    held = _words(text)
-    return any(_stands(sought, held) for name in entity.name.values() if (sought := _words(name)))
+    """Whether a text names an entity, in either language, by its name or a short form of it."""
+    return bool(_said(entity, text))
 
 
 def entity_support(text: Text, record: CaptionRecord) -> Finding:
@@ -132,8 +132,15 @@ def _claimed(claim: Claim, lang: Lang, facts: Facts) -> dict[str, bool]:
 
 
 def _said(entity: Entity, text: str) -> list[str]:
-    held = _words(text)
-    return [name for name in entity.name.values() if _stands(_words(name), held)]
+    """The names and short forms of an entity that a text says, as it spells them where it can be told."""
+    held, plain, said = _words(text), simpler(text), []
+    for name in entity.name.values():
+        sought = forms(name)
+        if sought and (match := sought.search(plain)):
+            said.append(text[match.start() : match.end()])
+        elif not all(map(ordinary, sought_words := _words(name))) and _stands(sought_words, held):
+            said.append(name)
+    return said
 
 
 def _spans(sentence: str) -> Iterator[tuple[list[str], int]]:

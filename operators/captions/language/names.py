@@ -39,6 +39,58 @@ OPENERS = word_set(
 )
 """Casefolded: a sentence may begin with them, and no name does."""
 
+ORDINARY = word_set(
+    """
+    a an the apple amazon shell target gap dove tide visa orange windows word subway dominos bell clock
+    tower bridge wall gate house hall palace castle temple church cathedral chapel abbey mosque shrine
+    pagoda museum gallery opera theatre theater square street avenue road lane park garden gardens zoo
+    lake river sea ocean bay beach coast island islands isle mount mountain mountains hill valley canyon
+    falls fall waterfall forest wood woods desert rock stone cave canal port harbor harbour dam airport
+    station terminal stadium arena center centre university college school library hospital hotel bank
+    building plaza market mall store shop cafe restaurant bar city town village county state states
+    kingdom country world empire union republic statue sculpture fountain monument memorial column arch
+    gateway fort fortress wheel tree flower rose lion tiger bear eagle bull horse dragon phoenix snow
+    great grand big small little long high low upper lower old new red blue green yellow black white
+    grey gray silver golden purple pink brown dark bright royal imperial national central public free
+    holy sacred summer winter spring autumn night day morning evening sun moon star stars light lights
+    fire water earth wind sky cloud rain space time times liberty freedom peace love life dream hope
+    victory justice independence unity king queen prince princess lord lady sir saint st president
+    emperor general captain doctor dr mr mrs ms man woman men women boy girl boys girls child children
+    person people baby mother father brother sister son daughter last first second third one two three
+    four five six seven eight nine ten hundred thousand supper kiss scream dance dancer girl with pearl
+    earring starry self portrait picture painting book film movie game story tale song music art works
+    machine engine ship boat train car cars bus truck plane air land sand ice glass iron steel gold
+    diamond crystal paper cup company group team club united friends food foods coffee tea juice cola
+    burger pizza chicken beef cake bread milk wine beer super mega ultra pro max mini air plus warrior
+    army soldier soldiers knight terracotta clay bronze marble forbidden hidden lost open heavenly
+    drum triumph pearl oriental spider bat iron mickey's mouse cat dog duck bird fish rabbit pig monkey
+    panda toy angel god goddess buddha hello kitty's happy meal mask cross ring stand field fields
+    court tide pool plain bush young brown may mark bill will grant rich frank grace joy hunter
+    """
+    ) """Casefolded: words of names that do not name anything by themselves, so that no short form is made
+    of them.""" PLACES_ZH = word_set(
+    """
+    万里 中国 中华 北京 上海 天津 重庆 杭州 苏州 南京 西安 成都 广州 深圳 武汉 桂林 洛阳 大理 丽江 拉萨 西藏
+    新疆 云南 四川 浙江 江苏 安徽 福建 山东 山西 陕西 河南 河北 湖南 湖北 广东 广西 海南 贵州 甘肃 青海
+    黑龙江 吉林 辽宁 内蒙古 香港 澳门 台湾 台北 日本 东京 京都 大阪 奈良 韩国 首尔 泰国 曼谷 印度 新加坡
+    英国 伦敦 法国 巴黎 德国 柏林 意大利 罗马 威尼斯 佛罗伦萨 比萨 西班牙 巴塞罗那 马德里 俄罗斯 莫斯科
+    美国 纽约 旧金山 洛杉矶 芝加哥 华盛顿 加拿大 多伦多 澳大利亚 悉尼 埃及 开罗 希腊 雅典 土耳其 迪拜 巴西 里约
+    """
+)
+"""What stands before the name proper, as in 杭州西湖."""
+
+TYPES_ZH = word_set(
+    """
+    塔 铁塔 宝塔 佛塔 高塔 石塔 电视塔 桥 大桥 石桥 铁桥 吊桥 拱桥 古桥 铁路桥 寺 寺庙 古寺 庙 祠 宫 宫殿 皇宫 殿
+    大殿 教堂 大教堂 清真寺 博物馆 美术馆 图书馆 体育馆 体育场 展览馆 纪念馆 纪念碑 歌剧院 大剧院 剧院 广场 公园
+    花园 动物园 植物园 游乐园 湖 江 河 海 山 峰 雪山 火山 岛 群岛 半岛 峡谷 大峡谷 瀑布 大瀑布 森林 沙漠 草原
+    沙滩 海滩 海湾 港 港口 机场 火车站 车站 地铁站 站 大学 中学 小学 学校 医院 酒店 饭店 大酒店 银行 大厦 大楼
+    中心 商场 市场 超市 街 大街 路 大道 胡同 古镇 古城 老城 城堡 城墙 城 像 雕像 塑像 铜像 石像 女神像 大佛 佛像
+    门 大门 城门 楼 钟楼 鼓楼 门楼 高楼 摩天轮 摩天大楼 喷泉 牌坊 石窟 遗址 陵 陵墓 墓 公司 集团 大使馆 水库 大坝
+    """
+)
+"""Nouns at the end of Chinese names, which by themselves name nothing."""
+
 PARTICLES = word_set(
     """
     of the de la le du des da do di del van von der den al el y e and bin ibn
@@ -61,5 +113,27 @@ TYPES: dict[str, tuple[str, str]] = {
     "temple": ("temple", "寺庙"), "church": ("church", "教堂"), "museum": ("museum", "博物馆"),
     "lake": ("lake", "湖"), "river": ("river", "河"), "mountain": ("mountain", "山"),
     "island": ("island", "岛"), "park": ("park", "公园"), "ip": ("character", "角色"),
+    "statue": ("statue", "雕像"), "sculpture": ("sculpture", "雕塑"), "monument": ("monument", "纪念碑"),
+    "castle": ("castle", "城堡"), "palace": ("palace", "宫殿"), "cathedral": ("cathedral", "大教堂"),
+    "mosque": ("mosque", "清真寺"), "shrine": ("shrine", "神社"), "square": ("square", "广场"),
+    "stadium": ("stadium", "体育场"), "station": ("station", "车站"), "airport": ("airport", "机场"),
+    "hotel": ("hotel", "酒店"), "restaurant": ("restaurant", "餐厅"), "shop": ("shop", "商店"),
+    "store": ("shop", "商店"), "school": ("school", "学校"), "university": ("university", "大学"),
+    "hospital": ("hospital", "医院"), "theatre": ("theatre", "剧院"), "theater": ("theatre", "剧院"),
+    "library": ("library", "图书馆"), "garden": ("garden", "花园"), "beach": ("beach", "海滩"),
+    "waterfall": ("waterfall", "瀑布"), "forest": ("forest", "森林"), "desert": ("desert", "沙漠"),
+    "sea": ("sea", "海"), "ocean": ("ocean", "海洋"), "valley": ("valley", "山谷"),
+    "wall": ("wall", "城墙"), "gate": ("gate", "大门"), "skyscraper": ("skyscraper", "摩天大楼"),
+    "clock tower": ("clock tower", "钟楼"), "fountain": ("fountain", "喷泉"), "town": ("town", "城镇"),
+    "village": ("village", "村庄"), "region": ("region", "地区"), "location": ("place", "地方"),
+    "actor": ("actor", "演员"), "singer": ("singer", "歌手"), "artist": ("artist", "艺术家"),
+    "athlete": ("athlete", "运动员"), "player": ("player", "球员"), "politician": ("politician", "政治人物"),
+    "band": ("band", "乐队"), "celebrity": ("person", "人物"), "car": ("car", "汽车"),
+    "ship": ("ship", "船"), "aircraft": ("aircraft", "飞机"), "train": ("train", "列车"),
+    "phone": ("phone", "手机"), "drink": ("drink", "饮料"), "toy": ("toy", "玩具"),
+    "song": ("song", "歌曲"), "album": ("album", "专辑"), "magazine": ("magazine", "杂志"),
+    "newspaper": ("newspaper", "报纸"), "festival": ("festival", "节日"), "software": ("software", "软件"),
+    "website": ("website", "网站"), "app": ("app", "应用"), "institution": ("institution", "机构"),
+    "club": ("club", "俱乐部"), "religion": ("religion", "宗教"), "deity": ("deity", "神像"),
 }  # fmt: skip
 """Type of an entity -> what it is called where its name may not stand, en and zh."""
