@@ -143,6 +143,13 @@ def test_a_quoted_sign_is_in_no_wrong_language() -> None:
         ("The leifeng pagoda and Lei Feng's statue stand on the far side of the water.", True),
         ("A Labrador in a Victorian street on a Sunday, with French and Chinese flags.", False),
         ("Paris lies under grey skies, and the river flows through Paris in the evening.", True),
+        ("Tokyo lies under low clouds with a red tower and many tall grey buildings in view.", True),
+        ("McDonald's golden arches stand above a wide car park with a dozen cars on grey asphalt.", True),
+        ("A woman holds an iPhone in her left hand and smiles at a man beside her.", True),
+        ("Caesar stands on a plinth beside Edison, who holds a small glass bulb.", True),
+        ("A Doberman, a Swiss flag, a Croatian dancer, an MRI scan and a USB-C plug in a room.", False),
+        ("A Caesar salad, a Mason jar and an Edison bulb stand under the numerals XII and IX.", False),
+        ("A Valentine's Day card, a Zen garden and a Mid-Century Modern chair are on a page.", False),
     ],
 )
 def test_names_need_evidence(text: str, names: bool) -> None:

@@ -1,7 +1,7 @@
 """`entity_support`: whoever and whatever a text names must be known from elsewhere than its captioner."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import regex
 from rapidfuzz.distance import Levenshtein
@@ -9,7 +9,15 @@ from rapidfuzz.distance import Levenshtein
 from thresher.operators.captions.checks.sentences import holding, parts
 from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.language.forms import forms, ordinary, simpler
-from thresher.operators.captions.language.names import COMMON, OPENERS, PARTICLES
+from thresher.operators.captions.language.names import (
+    BRANDS,
+    COMMON,
+    GIVEN,
+    KNOWN,
+    OPENERS,
+    PARTICLES,
+    PHRASES,
+)
 from thresher.operators.captions.language.words import HAN, items, split, unquoted, words
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Text
 from thresher.operators.captions.taxonomy import Lang
@@ -20,8 +28,14 @@ ALIKE = 0.85
 """1 - Levenshtein / longer length, of each word of a name: `York` is no `Cork`. Ours."""
 _MARKS = regex.compile(r"\p{M}")
 _TITLE = regex.compile(r"《([^《》]+)》")
-_CAPITAL = regex.compile(r"^\p{Lu}")
+_CAPITAL = regex.compile(r"^(?:\p{Lu}|\p{Ll}{1,2}\p{Lu}\p{Ll}{2})")
+_NAMELIKE = regex.compile(r"\p{Ll}\p{Lu}\p{Ll}")
 _POSSESSIVE = regex.compile(r"['’]s?$")
+_PHRASE = regex.compile(rf"(?i)\b(?:{PHRASES})\b")
+_BRAND = regex.compile(rf"\b(?:{'|'.join(BRANDS)})\b")
+_PEOPLES = regex.compile(r"^\p{L}{2,}(?:ish|ese|[ei]an)$")
+_ROMAN = regex.compile(r"\b(?=[IVXLC]{2})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\b")
+_CODE = regex.compile(r"^\p{Latin}?\d+$")
 _GAP = regex.compile(r"^[\s·.&'’-]*$")
 
 
@@ -53,13 +67,14 @@ def unsupported(facts: Facts) -> tuple[str, ...]:
 
 def names(text: str, tags: bool = False) -> list[str]:
     """Names in a text outside quotes: capitalised words (but those that a sentence begins with, unless they
-    are capitalised elsewhere too, and words that name nothing, such as languages) and titles in 《》."""
-    plain = unquoted(text)
+    are capitalised elsewhere too, or are well known or spelt as no other word is) and titles in 《》."""
+    plain = _PHRASE.sub(lambda match: match[0].lower(), unquoted(text))
     pieces = items(plain) if tags else [part for line in split(plain, "zh") for part in split(line, "en")]
     spans = [span for piece in pieces for span in _spans(piece)]
-    inside = {word for span, first in spans for word in span[first:]}
-    found = [span if not first or span[0] in inside else span[1:] for span, first in spans]
+    inside = frozenset(word for span, first in spans for word in span[first:])
+    found = [span if not first or _opens(span[0], inside) else span[1:] for span, first in spans]
     titles = [match[1] for match in _TITLE.finditer(plain)]
+    titles += _BRAND.findall(plain)
     return list(dict.fromkeys([*(" ".join(span) for span in found if span), *titles]))
 
 
@@ -95,7 +110,7 @@ def supported(name: str, facts: Facts) -> bool:
     """Whether facts hold a name, or it is made of names of entities with evidence and common words."""
     if supporting(name, facts):
         return True
-    rest = _words(name)
+    rest = _words(_ROMAN.sub("", name))
     for entity in facts.entities:
         for known in entity.name.values() if evidenced(entity, facts) else ():
             rest = _without(rest, _words(known))
@@ -104,7 +119,7 @@ def supported(name: str, facts: Facts) -> bool:
 
 def common(name: str) -> bool:
     """Whether capitalised words name nothing, such as a language or a day."""
-    return _common(_words(name))
+    return _common(_words(_ROMAN.sub("", name)))
 
 
 def stands(name: str, text: str) -> bool:
@@ -112,9 +127,19 @@ def stands(name: str, text: str) -> bool:
     return _stands(_words(name), _words(text))
 
 
+def _opens(word: str, inside: Collection[str]) -> bool:
+    """Whether a capitalised word that begins a sentence is a name there."""
+    return word in inside or word.casefold() in KNOWN or bool(_NAMELIKE.search(word))
+
+
 def _common(said: Sequence[str]) -> bool:
     letters = (word for word in said if HAN.match(word) or len(word) > 1)
-    return all(word in COMMON or word in PARTICLES for word in letters)
+    return all(_names_nothing(word) for word in letters)
+
+
+def _names_nothing(word: str) -> bool:
+    people = bool(_PEOPLES.match(word)) and word not in GIVEN
+    return word in COMMON or word in PARTICLES or people or bool(_CODE.match(word))
 
 
 def _claimed(claim: Claim, lang: Lang, facts: Facts) -> dict[str, bool]:
