@@ -1,6 +1,7 @@
 """Checks between texts, and texts rebuilt without claims or names."""
 
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,6 +107,36 @@ def test_long_texts_hold_the_short_ones_and_the_facts() -> None:
     texts = (short.model_copy(update=more), *(t for t in record.texts if t is not short))
     found = judged(record.model_copy(update={"texts": texts}))
     assert [t.id for t in found.texts if "levels" in t.fails] == ["en.short"]
+
+
+@pytest.mark.parametrize(
+    ("thing", "said", "ok"),
+    [
+        ("2 bench", "Two benches stand here.", True),
+        ("3 goose", "Three geese stand here.", True),
+        ("1 couch", "A sofa stands here.", True),
+        ("1 boat", "A sailboat lies here.", True),
+        ("2 person", "A bride stands beside a groom.", True),
+        ("1 person", "A cyclist rides here.", True),
+        ("4 person", "A family of four stands here.", True),
+        ("2 dog", "A brown dog lies beside a white dog.", True),
+        ("2 dog", "兩隻狗。", True),
+        ("2 person", "两名警察。", True),
+        ("1 rocket", "一枚火箭。", True),
+        ("2 dog", "A dog runs here.", False),
+        ("2 dog", "Three dogs run here.", False),
+        ("1 dog", "A sofa stands here.", False),
+        ("1 person", "A tower stands by a river, a flower in a letter box.", False),
+        ("1 dog", "一只猫。", False),
+        ("3 dog", "两只狗。", False),
+    ],
+)
+def test_what_a_detector_found_is_said_in_any_words(thing: str, said: str, ok: bool) -> None:
+    count, label = thing.split()
+    facts = Facts(objects=(Thing(id="b1", label=label, count=int(count), p=0.95),))
+    found = judged(pair(said, said, facts, "long")).texts
+    lang = "zh" if regex.search(r"\p{Han}", said) else "en"
+    assert ["bidirectional" not in text.fails for text in found if text.lang == lang] == [ok]
 
 
 @pytest.mark.acceptance("I17")

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import regex
 
 from thresher.operators.captions.checks.entities import evidenced, named
+from thresher.operators.captions.facts.mentions import mentioned, person, singly
 from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.language import numbers
+from thresher.operators.captions.language.forms import simpler
 from thresher.operators.captions.language.words import word_set, words
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Text, Thing
 from thresher.operators.captions.taxonomy import LANGS, Lang
@@ -23,7 +25,6 @@ PEOPLE = word_set(
 )
 """A detector's `person` is told as one of these."""
 _PLURAL = regex.compile(r"(?<=[^s])s$")
-_PEOPLE_ZH = regex.compile(r"[人孩童男女]")
 
 
 def levels(record: CaptionRecord) -> Iterator[tuple[Lang, Finding]]:
@@ -67,12 +68,13 @@ def _counted(thing: Thing, text: Text, made: list[Claim]) -> bool:
         counts = value is not None and value.count == thing.count and kinds(value.label or "") & label
         if f"object:{thing.id}" in claim.provenance or counts:
             return True
-    if text.lang == "zh":
-        shown = bool(_PEOPLE_ZH.search(text.text)) or not label & PEOPLE
-    else:
-        shown = bool(kinds(text.text) & label)
-    said = numbers.possible(text.text) if thing.count == 2 else numbers.sure(text.text, text.lang)
-    return shown and (thing.count > MANY or thing.count == 1 or thing.count in said)
+    name, plain = thing.label.casefold().strip(), simpler(text.text)
+    if not mentioned(name, plain, text.lang):
+        return False
+    loose = thing.count == 2 or person(name)
+    said = numbers.possible(plain) if loose else numbers.sure(plain, text.lang)
+    uncounted = thing.count > MANY or thing.count == 1
+    return uncounted or thing.count in said or singly(name, plain, text.lang) >= thing.count
 
 
 def kinds(text: str, people: bool = True) -> frozenset[str]:

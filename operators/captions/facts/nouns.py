@@ -30,7 +30,15 @@ _ZH = {
 """The labels of COCO, and a few more."""
 _PLURALS = {
     "person": "people", "man": "men", "woman": "women", "child": "children", "sheep": "sheep",
-    "mouse": "mice", "knife": "knives", "scissors": "scissors", "fish": "fish",
+    "mouse": "mice", "knife": "knives", "scissors": "scissors", "fish": "fish", "leaf": "leaves",
+    "wolf": "wolves", "loaf": "loaves", "calf": "calves", "half": "halves", "shelf": "shelves",
+    "scarf": "scarves", "wife": "wives", "thief": "thieves", "goose": "geese", "foot": "feet",
+    "tooth": "teeth", "ox": "oxen", "deer": "deer", "moose": "moose", "bison": "bison",
+    "aircraft": "aircraft", "salmon": "salmon", "shrimp": "shrimp", "swine": "swine", "cattle": "cattle",
+    "police": "police", "people": "people", "glasses": "glasses", "shears": "shears", "skis": "skis",
+    "potato": "potatoes", "tomato": "tomatoes", "mango": "mangoes", "buffalo": "buffaloes",
+    "hero": "heroes", "cactus": "cacti", "louse": "lice", "policeman": "policemen",
+    "fireman": "firemen", "snowman": "snowmen", "gentleman": "gentlemen", "fisherman": "fishermen",
 }  # fmt: skip
 
 
@@ -45,3 +53,8 @@ def plural(label: str) -> str:
     """Of the last word of a label."""
     first, blank, last = label.rpartition(" ")
     return first + blank + (_PLURALS.get(last) or with_s(last))
+
+
+def chinese(label: str) -> str:
+    """Its Chinese noun without the measure word, or nothing."""
+    return _ZH.get(label, "")[1:]
