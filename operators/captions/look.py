@@ -167,7 +167,8 @@ def _pasted(said: str, line: str) -> str:
     """A claim in which the quote of a line of text is that line to the letter."""
     for quote in reversed(quoted(said)):
         if alike(quote.text, line):
-            said = said[: quote.start + 1] + line + said[quote.end - 1 :]
+            start = said.index(quote.text, quote.start)
+            said = said[:start] + line + said[start + len(quote.text) :]
     return said
 
 

@@ -72,10 +72,32 @@ def test_quotes_of_a_sign() -> None:
         (("杭州西湖",), "杭州西胡", True),
         (("杭州",), "苏州", False),
         ((), "OPEN", False),
+        (("$4.99",), "$49.9", False),
+        (("$5",), "€5", False),
+        (("1:230",), "12:30", False),
+        (("5°C",), "-5°C", False),
+        (("-5°C",), "5°C", False),
+        (("1,000 SEATS",), "1000 seats", True),
+        (("10 000",), "10,000", True),
+        (("¥5.00",), "￥５.００", True),
+        (("NOW FOR SALE",), "NOT FOR SALE", False),
+        (("WEST STREET",), "EAST STREET", False),
+        (("DON'T WALK",), "DONT WALK", True),
+        (("PHARMACY",), "PHARMACV", True),
+        (("NO PARKING", "ANY TIME"), "NO … ANY TIME", True),
+        (("禁止右转",), "禁止左转", False),
+        (("可拍照",), "不可拍照", False),
+        (("严禁停东",), "严禁停车", True),
     ],
 )
 def test_a_quote_is_a_line_or_a_run_of_lines(lines: tuple[str, ...], quote: str, ok: bool) -> None:
     assert ("ocr_precision" not in fails(SIGN.format(f"“{quote}”"), read(*lines))) == ok
+
+
+def test_a_word_of_an_unsure_line_may_be_misread() -> None:
+    sign = read("NOW FOR SALE")
+    unsure = sign.model_copy(update={"ocr": (sign.ocr[0].model_copy(update={"conf": 0.5}),)})
+    assert fails(SIGN.format("“NOT FOR SALE”"), unsure) == ()
 
 
 def test_nobody_read_the_picture() -> None:
@@ -302,6 +324,13 @@ def test_opinions() -> None:
         ("写着「你好『世界』」和“再见”", ["你好『世界』", "再见"]),
         ("挂着《清明上河图》，封面写着《红楼梦》", ["红楼梦"]),
         ('it says "BUY NOW. and stops', []),
+        ("„Blumen Meier“, ‹A 1›, `B 2`, &quot;C 3&quot;", ["Blumen Meier", "A 1", "B 2", "C 3"]),
+        ("a **red** sign says **SALE**", ["SALE"]),
+        ("it reads OPEN 42 HOURS in red, and a can labelled XXL", ["OPEN 42 HOURS", "XXL"]),
+        ("a woman reading NASA news says OK beside a crate marked with UK and USA flags", []),
+        ("牌上写着OPEN 24 HOURS，球上印着NBA标志", ["OPEN 24 HOURS"]),
+        ("a so-called “smart” lamp, a seat known as a “love seat”, a bar called “Joe's”", ["Joe's"]),
+        ("所谓的“智能”台灯，写着“开”", ["开"]),
     ],
 )
 def test_quoted_spans(text: str, found: list[str]) -> None:

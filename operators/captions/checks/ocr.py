@@ -10,7 +10,7 @@ from rapidfuzz.distance import Levenshtein
 from thresher.operators.captions.checks.pii import ANY_MASK, masked, personal
 from thresher.operators.captions.checks.sentences import holding
 from thresher.operators.captions.finding import Finding
-from thresher.operators.captions.language.words import HAN, quotes, scripts, words
+from thresher.operators.captions.language.words import HAN, quotes, scripts, word_set
 from thresher.operators.captions.record import Facts, OcrLine, Text
 
 ALIKE = 0.8
@@ -22,7 +22,24 @@ PRECISION, RECALL = 0.9, 0.8
 SURE, HEIGHT = 0.8, 0.015
 """Confidence and height (share of the short side) from which a line counts for recall (images.md 6.3)."""
 FULL = ("long", "dense")
-_NOT_SIGN = regex.compile(r"[^\p{L}\p{M}\p{N}]")
+_MARKS = regex.compile(r"(?<=\d)(?:[.,·⁄]|\s?[:/]\s?)(?=\d)")
+_NO_MARK = regex.compile(r"(?<=\d),(?=\d{3}(?!\d))|(?<=\p{L})['’‘](?=\p{L})")
+"""Between thousands, and in `don't`."""
+_PIECE = regex.compile(
+    r"\p{Han}|\p{Sc}(?=\s?-?\d)|(?<=\d\s?)\p{Sc}"
+    r"|(?:(?<![\p{L}\p{N}]|\d\s)-(?=\p{Sc}?\d)|(?<=\d)\.(?=\d)|(?!\p{Han})[\p{L}\p{M}\p{N}])+"
+)
+"""A Han character, a mark of currency beside a number, a word, or a number with its sign and points."""
+_LEFT_OUT = regex.compile(r"…|\.{3}")
+_FIGURES = regex.compile(r"[^\p{L}\p{M}]")
+_ACCENT = regex.compile(r"[\u0300-\u036f]")
+_OPPOSED = word_set(
+    """
+    左右 上下 有无無 出入进進 开開关關 推拉 东東西南北 男女 大小 前后後 内外 冷热熱 高低 买買卖賣 早晚 新旧舊
+    单單双雙 营營休 准禁
+    """
+)
+_DENIAL = "不勿无無非未禁"
 
 
 class Match(NamedTuple):
@@ -35,15 +52,15 @@ class Match(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """What is compared: NFKC, casefolded, letters and numbers only, telephone numbers and the like masked."""
-    kept = ANY_MASK.sub(" ", masked(text, "en"))
-    return _NOT_SIGN.sub("", unicodedata.normalize("NFKC", kept).casefold())
+    """What is compared: letters, and numbers with their signs, currencies and points (any mark inside one):
+    `4.99` is not `49.9`; NFKC, casefolded, telephone numbers and the like masked."""
+    return "".join(_pieces(text))
 
 
 def alike(quote: str, line: str) -> bool:
-    """Whether a quote is a line but for misread letters. Digits must be equal: `42` is no misread `24`,
-    though `OPEN 42 HOURS` is 0.82 like `OPEN 24 HOURS`."""
-    return _alike(plain(quote), plain(line))
+    """Whether a quote is a line but for misread letters, each word for itself. Numbers must be equal: `42` is
+    no misread `24`, though `OPEN 42 HOURS` is 0.82 like `OPEN 24 HOURS`."""
+    return _alike(_pieces(quote), _pieces(line), True)
 
 
 def important(line: OcrLine) -> bool:
@@ -52,18 +69,64 @@ def important(line: OcrLine) -> bool:
     return line.conf >= SURE and tall and bool(plain(line.text)) and not personal(line.text)
 
 
-def _alike(quote: str, line: str) -> bool:
-    if not quote or not line or _digits(quote) != _digits(line):
+def _pieces(text: str) -> list[str]:
+    """The words, numbers and Han characters of a text, as `plain` gives them."""
+    kept = unicodedata.normalize("NFKC", ANY_MASK.sub(" ", masked(text, "en"))).casefold()
+    kept = _NO_MARK.sub("", regex.sub("[−–]", "-", kept))
+    return _PIECE.findall(_MARKS.sub(".", kept))
+
+
+def _alike(quote: Sequence[str], line: Sequence[str], sure: bool) -> bool:
+    """`sure`: whether the line was read so well that a word which differs is another word."""
+    said, held = [_bare(piece) for piece in quote], [_bare(piece) for piece in line]
+    one, other = "".join(said), "".join(held)
+    if not one or not other or _FIGURES.findall(one) != _FIGURES.findall(other):
         return False
-    short_han = len(quote) <= HAN_CHARS and HAN.search(quote)
-    bound = ALIKE_HAN if short_han else ALIKE
-    return Levenshtein.normalized_similarity(quote, line) >= bound
+    short_han = len(one) <= HAN_CHARS and HAN.search(one)
+    if Levenshtein.normalized_similarity(one, other) < (ALIKE_HAN if short_han else ALIKE):
+        return False
+    return not (_opposed(one, other) or (sure and _other_word(said, held)))
+
+
+def _bare(piece: str) -> str:
+    """Without accents, which signs in capitals often lack."""
+    return unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFD", piece)))
+
+
+def _opposed(one: str, other: str) -> bool:
+    """Whether they differ by an opposite, such as `左` and `右`, or by a denial that one lacks."""
+    for edit in Levenshtein.editops(one, other):
+        lost, got = one[edit.src_pos : edit.src_pos + 1], other[edit.dest_pos : edit.dest_pos + 1]
+        if edit.tag == "replace" and any(lost in pair and got in pair for pair in _OPPOSED):
+            return True
+        if edit.tag != "replace" and (lost if edit.tag == "delete" else got) in _DENIAL:
+            return True
+    return False
+
+
+def _other_word(said: Sequence[str], held: Sequence[str]) -> bool:
+    """Whether a word of either side is less alike than a whole quote may be: `NOT` and `NOW`."""
+    edits = Levenshtein.editops("".join(said), "".join(held))
+    ours = [edit.src_pos for edit in edits if edit.tag != "insert"]
+    theirs = [edit.dest_pos for edit in edits if edit.tag != "delete"]
+    return _changed(said, ours) or _changed(held, theirs)
+
+
+def _changed(pieces: Sequence[str], places: Sequence[int]) -> bool:
+    start = 0
+    for piece in pieces:
+        changed = sum(start <= place < start + len(piece) for place in places)
+        if not HAN.match(piece) and changed > (1 - ALIKE) * len(piece) + 1e-9:
+            return True
+        start += len(piece)
+    return False
 
 
 def matches(text: str, lines: Sequence[OcrLine]) -> list[Match]:
-    """Each quote with letters or numbers and its line, or run of adjacent lines (a sign in two lines)."""
-    said = [quote for quote in quotes(text) if plain(quote)]
-    return [_match(quote, lines) for quote in said]
+    """Each quote with letters or numbers and its line, or run of adjacent lines (a sign in two lines); the
+    parts before and after `…` are quotes of their own."""
+    parts = [part for quote in quotes(text) for part in _LEFT_OUT.split(quote)]
+    return [_match(part, lines) for part in parts if plain(part)]
 
 
 def judgeable(facts: Facts) -> bool:
@@ -117,40 +180,39 @@ def ocr_recall(text: Text, facts: Facts) -> Finding:
 
 
 def _match(quote: str, lines: Sequence[OcrLine]) -> Match:
-    sought = plain(quote)
+    sought = _pieces(quote)
+    size = len("".join(sought))
     part: tuple[OcrLine, ...] = ()
-    for run, held in _runs(lines, len(sought)):
-        if _alike(sought, held):
+    for run, held in _runs(lines, size):
+        if _alike(sought, held, all(line.conf >= SURE for line in run)):
             return Match(quote, run, True)
-        if not part and len(sought) <= len(held) and _holds(" ".join(o.text for o in run), quote):
+        if not part and _stands(sought, held):
             part = run
     return Match(quote, part, False)
 
 
-def _runs(lines: Sequence[OcrLine], size: int) -> Iterator[tuple[tuple[OcrLine, ...], str]]:
+def _runs(lines: Sequence[OcrLine], size: int) -> Iterator[tuple[tuple[OcrLine, ...], list[str]]]:
     """Runs of adjacent lines that start at each, until they are longer than a quote of `size` can match."""
-    texts = [plain(line.text) for line in lines]
+    texts = [_pieces(line.text) for line in lines]
     for start in range(len(lines)):
-        held = ""
+        held: list[str] = []
         for end in range(start, len(lines)):
-            held += texts[end]
+            held = held + texts[end]
             yield tuple(lines[start : end + 1]), held
-            if len(held) > size / ALIKE_HAN:
+            if sum(map(len, held)) > size / ALIKE_HAN:
                 break
 
 
 def _holds(text: str, part: str) -> bool:
-    """Whether `part` stands in `text` word for word; one letter or Han character is too little."""
-    sought = [plain(word) for word in words(part)]
-    held = [plain(word) for word in words(text)]
-    if len(plain(part)) < 2:
+    return _stands(_pieces(part), _pieces(text))
+
+
+def _stands(sought: list[str], held: list[str]) -> bool:
+    """Whether it stands there word for word; one letter or Han character is too little."""
+    if sum(map(len, sought)) < 2:
         return False
     return any(held[i : i + len(sought)] == sought for i in range(len(held) - len(sought) + 1))
 
 
 def _scripts_of(lines: Sequence[OcrLine]) -> frozenset[str]:
     return frozenset[str]().union(*(scripts(line.text) for line in lines))
-
-
-def _digits(text: str) -> str:
-    return "".join(c for c in text if c.isdigit())

@@ -24,10 +24,29 @@ _STOPPED = {
 _ABBREVIATION = regex.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Mt|No|Nos|Prof|Jr|Sr|vs|etc|approx|ca|c|e\.g|i\.e|a\.m|p\.m|cf|fig|Ave|Blvd|Rd)|\b\p{Lu})\.$"
 )
-_NESTED = {"“": "”", "「": "」", "『": "』", "«": "»", "„": "”", "〝": "〞", "＂": "＂"}
-_OPENING = regex.compile(f"[{''.join(_NESTED)}《\"'‘]")
+_NESTED = {"“": "”", "「": "」", "『": "』", "«": "»", "‹": "›", "〝": "〞", "＂": "＂"}
+_OPENING = regex.compile(f"[{''.join(_NESTED)}„《\"'‘`]")
 _ELISION = regex.compile(r"(?i)['‘’](?:tis|twas|em|til|cause|round|n|\d0s)\b")
 _WRITES = regex.compile(r"(?:写|印|标|题|刻|显示|绣|喷|刷|念|读)(?:着|有|了|作|为|道|成)?[：:，, ]?$")
+_READS = (
+    r"(?:\b(?i:(?:reads?|reading|says?|saying|labell?ed|marked|lettered)(?: with| as)?[:,]?) |"
+    r"(?:写|印|标|题|刻|显示|绣|喷|刷)(?:着|有)[：:]? ?)"
+)
+_CAPITALS = r"(?:[\p{Lu}\d](?:[\p{Lu}\d&'’.:,/-]*[\p{Lu}\d%])?(?![\p{L}\p{N}--\p{Han}]))"
+_BARE = regex.compile(
+    rf"(?V1)(?<={_READS})(?=[^\p{{Ll}}]*\p{{Lu}}{{2}})(?P<said>{_CAPITALS}(?:(?: &)? {_CAPITALS})+"
+    rf"|(?=\p{{Lu}}{{3}}){_CAPITALS}(?=[.,;:!?)，。；]|$|的?字|等字"
+    r"| (?:in|on|at|above|below|under|over|across|beside|near|and|with|stands?|hangs?|lies)\b))"
+)
+"""Words in capitals that are said to be read, without marks; one alone only where no noun follows, since
+`reads NASA news` quotes nothing."""
+_LONG_MARKS = regex.compile(
+    rf"(?<={_READS})\*\*(?P<said>[^*\n]*[\p{{L}}\p{{N}}][^*\n]*)\*\*"
+    r"|&quot;(?P<said>[^&\n]*[\p{L}\p{N}][^&\n]*)&quot;"
+)
+_SCARE = regex.compile(r"(?i)(?:\bso-called|所谓的?|俗称|人称|称为|称作|号称) ?$")
+_CALLED = regex.compile(r"(?i)\b(?:known as|called)(?: an?| the)? $")
+"""Before what is called so, not read; in English a name in capitals may be read all the same."""
 _WRITTEN = regex.compile(r"^(?:的)?(?:字样|[几两二三四五六七八九十]个(?:大)?字|等字)")
 
 
@@ -92,8 +111,8 @@ def stopped(text: str, lang: Lang) -> str:
 def quotes(text: str) -> list[str]:
     """The outermost quoted spans, in order, without their marks.
 
-    Apostrophes, feet and inches are no quotes, a mark without its partner quotes nothing, and 《》 holds a
-    title unless the text says that it is written there.
+    Apostrophes, feet and inches are no quotes, a mark without its partner quotes nothing, 《》 holds a title
+    unless the text says that it is written there, and what is so-called is not read in the picture.
     """
     return [quote.text for quote in quoted(text)]
 
@@ -107,12 +126,15 @@ def unquoted(text: str) -> str:
 
 
 def quoted(text: str) -> list[Quote]:
-    """The outermost quoted spans with their places."""
-    return [
-        Quote(text[a + 1 : b - 1].strip(), a, b)
-        for a, b in _spans(simplified(text))
-        if _WORD.search(text[a + 1 : b - 1])
-    ]
+    """The outermost quoted spans with their places; capitals after `reads` are quoted without marks."""
+    read = simplified(text)
+    found = [Quote(text[a + 1 : b - 1].strip(), a, b) for a, b in _spans(read)]
+    found = [quote for quote in found if _WORD.search(quote.text) and not _is_scare(read, quote)]
+    for match in (*_LONG_MARKS.finditer(read), *_BARE.finditer(read)):
+        if not any(match.start() < quote.end and quote.start < match.end() for quote in found):
+            a, b = match.span("said")
+            found.append(Quote(text[a:b].strip(), *match.span()))
+    return sorted(found, key=lambda quote: quote.start)
 
 
 def scripts(text: str) -> frozenset[str]:
@@ -142,16 +164,25 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
             last = end
 
 
+def _is_scare(text: str, quote: Quote) -> bool:
+    """Whether a quote marks a word as odd, or tells what a thing is called."""
+    before = text[max(0, quote.start - 16) : quote.start]
+    return bool(_SCARE.search(before) or (_CALLED.search(before) and quote.text.islower()))
+
+
 def _close(text: str, start: int) -> int | None:
     """Where the quote that opens at `start` ends; None if none opens there."""
     mark = text[start]
     if mark in _NESTED:
         return _partner(text, start, mark, _NESTED[mark])
+    if mark == "„":
+        closing = regex.compile("[“”]").search(text, start)
+        return closing.end() if closing else None
     if mark == "《":
         end = _partner(text, start, mark, "》")
         written = end and (_WRITES.search(text[max(0, start - 8) : start]) or _WRITTEN.match(text[end:]))
         return end if written else None
-    if mark in "\"'‘" and _opens(text, start):
+    if mark in "\"'‘`" and _opens(text, start):
         return _straight(text, start, mark)
     return None
 
