@@ -267,6 +267,9 @@ def test_a_mask_is_no_quote_of_the_picture() -> None:
         ("这张图片展示了一只猫。", True), ("这是照片", False), ("该照片为一只猫。", True),
         ("画面中有两艘船。", False), ("图中可见一座桥。", False), ("照片里是一位老人。", False),
         ("The image shows a cat.", True), ("There is a cat.", False),
+        ("In this image, a cat.", True), ("This is an image of a cat.", True), ("Pictured is a cat.", True),
+        ("在这张图片中，一只猫。", True), ("图为一只猫。", True), ("这是一张猫的照片。", True),
+        ("A close-up photo of a cat.", False), ("Pictured tiles line the wall.", False),
     ],
 )  # fmt: skip
 def test_only_words_that_carry_nothing_are_boilerplate(text: str, empty: bool) -> None:
@@ -303,6 +306,31 @@ def test_flags_do_not_fail() -> None:
         assert (found.checks["boilerplate"], found.checks["watermark"]) == (1, agrees)
     seen = judged(of(said, Facts(watermarks=("the captioner's own",))))
     assert seen.checks["watermark"] is None, "nobody else looked"
+
+
+@pytest.mark.parametrize(
+    ("text", "agrees"),
+    [
+        ("There isn't a watermark.", 1), ("No text, logo or watermark.", 1),
+        ("There are no visible stock-photo watermarks.", 1), ("No people; a watermark in the corner.", 0),
+        ("No logo but a watermark.", 0),
+    ],
+)  # fmt: skip
+def test_denied_watermarks(text: str, agrees: float) -> None:
+    assert judged(of(text)).checks["watermark"] == agrees
+
+
+@pytest.mark.parametrize(
+    ("text", "ok"),
+    [
+        ("The lake is serene.", False), ("The room exudes calm.", False), ("画面宁静而祥和。", False),
+        ("给人温馨的感觉。", False), ("A likely-named shop stands here.", True),
+        ("Let the sky appear to be dark.", True), ("The sky appears to be dark.", False),
+    ],
+)  # fmt: skip
+def test_words_of_opinion(text: str, ok: bool) -> None:
+    record = of(text, lang="zh" if HAN.search(text) else "en", level="long")
+    assert ("objective" not in judged(record).texts[0].fails) == ok
 
 
 def test_opinions() -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from thresher.operators.captions.difference.checking import faults
 from thresher.operators.captions.difference.pairs import CaptionDiff, DiffParams
+from thresher.operators.captions.taxonomy import Lang
 from thresher.operators.views import others
 from thresher.pipelines.runview import open_run
 from thresher.schemas.records import Media, Record
@@ -148,6 +150,24 @@ def test_a_run_over_pairs_says_what_both_pictures_bear_out(
     ]
     assert "Picture 2" in rows["d"]["difference.en"] and "图2" in rows["d"]["difference.zh"]
     assert rows["e"]["difference.status"] == "abstain" and rows["e"]["difference.en"] is None
+
+
+@pytest.mark.parametrize(
+    ("said", "lang", "held", "ok"),
+    [
+        ("Add two more dogs so that there are three.", "en", ["one dog", "three dogs"], True),
+        ("Add five dogs.", "en", ["one dog", "three dogs"], False),
+        ("增加两只狗。", "zh", ["一只狗", "三只狗"], True),
+        ("增加四只狗。", "zh", ["一只狗", "三只狗"], False),
+        ("Turn the wall teal.", "en", ["a white wall", "a green wall"], True),
+        ("Turn the wall red.", "en", ["a white wall", "a green wall"], False),
+        ("Remove cat", "en", ["a cat", "no cat"], True),
+        ("Cat", "en", ["a cat", "no cat"], False),
+        ("Let it appear to be night.", "en", ["day", "night"], True),
+    ],
+)
+def test_what_an_instruction_may_say(said: str, lang: Lang, held: list[str], ok: bool) -> None:
+    assert (not faults(said, lang, held, 60)) == ok
 
 
 @pytest.mark.parametrize(

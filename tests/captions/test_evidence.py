@@ -64,6 +64,8 @@ def test_texts_that_came_with_the_picture():
     [
         ("IMG_0042.JPG", None), ("DSC01234", None), ("eiffel-tower.webp", None), ("P1010203", None),
         ("d41d8cd98f00b204e9800998ecf8427e", None), ("https://example.com/cats/chelsea.jpg", "url"),
+        ("istockphoto-1234567", None), ("image1", None), ("Screenshot 2024-05-01 at 10.30.12", None),
+        ("微信图片_20240501", None), ("boat_final_v2 (1).png", None), ("Screenshot of a chat", "alt_text"),
         ("A380", "alt_text"), ("the file IMG_0042.JPG", "alt_text"), ("一只猫", "alt_text"),
     ],
 )  # fmt: skip

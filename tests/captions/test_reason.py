@@ -86,7 +86,9 @@ def test_a_thought_without_the_form_of_its_pattern_is_told_why(
         "In this photo, boats rest.",
         "Compare with the final picture.", "The boats, as shown, are red.", "Here we can see a lake.",
         "图中有三艘船。", "目标图像里是湖。", "这张照片拍的是湖。", "画面中有船。",
-        "可以看到三艘船。", "参考图有一座塔。",
+        "可以看到三艘船。", "参考图有一座塔。", "The shown scene has boats.",
+        "根据图片，光线来自左侧。", "观察图像，船是红色的。", "圖中有三艘船。", "這張照片拍的是湖。",
+        "由图可知，湖面平静。",
     ],
 )  # fmt: skip
 def test_words_that_give_the_target_away_are_found(text: str) -> None:
@@ -98,11 +100,18 @@ def test_words_that_give_the_target_away_are_found(text: str) -> None:
     [
         "A photo of three boats on a lake.", "The scene needs a clear sky.", "An image of calm.",
         "A child holds the picture book.", "墙上挂着一张地图。", "画面中央是一艘船。",
-        "一幅山水画。", "图书馆前有一棵树。",
+        "一幅山水画。", "图书馆前有一棵树。", "The photo album lies here.",
     ],
 )  # fmt: skip
 def test_words_of_a_request_are_none(text: str) -> None:
     assert mention(text, "zh" if text[0] > "z" else "en") is None
+
+
+def test_a_picture_among_the_things_is_no_target() -> None:
+    held = "a picture on the wall"
+    assert mention("Replace the picture with a mirror.", "en", held) is None
+    for text in ("As in the picture on the wall.", "The picture shows it.", "Take the target picture."):
+        assert mention(text, "en", held)
 
 
 CLAIMS = {

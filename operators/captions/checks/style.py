@@ -15,10 +15,12 @@ _OPINION = regex.compile(
     r"(?i)\b(?:beautiful(?:ly)?|gorgeous|stunning(?:ly)?|breathtaking|magnificent|captivating|mesmeri[sz]ing"
     r"|enchanting|charming|delightful|lovely|wonderful|amazing|awe-inspiring|picturesque|exquisite|spectacular"
     r"|evok(?:es?|ing)|evocative|inviting|timeless|whimsical|a (?:sense|feeling) of"
-    r"|as if|as though|seems? to|seemingly|appears? to|perhaps|maybe|possibly|probably|presumably"
-    r"|might be|may be|could be|likely|suggest(?:s|ing)|invit(?:es|ing) the viewer|reminiscent of)\b"
+    r"|as if|as though|seems? to|seemingly|(?<!\b(?:let|make) (?:\w+ ){1,3})appears? to"
+    r"|perhaps|maybe|possibly|probably|presumably"
+    r"|might be|may be|could be|likely(?!-)|suggest(?:s|ing)|invit(?:es|ing) the viewer|reminiscent of"
+    r"|serene(?:ly)?|tranquil(?:lity)?|peaceful(?:ly)?|exud(?:es?|ing))\b"
     r"|可能是?|或许|也许|大概|似乎|仿佛|好像|看起来像|像是|宛如|宛若|犹如|令人|让人(?:感到|觉得|联想|心|想)"
-    r"|给人(?:以|一种|的感觉)|营造出?|唤起|美丽|美妙|迷人|壮观|绝美|动人|震撼|梦幻般|充满了?.{0,4}(?:诗意|气息|韵味|感)"
+    r"|给人(?:以|一种|.{0,6}的感觉)|宁静|祥和|温馨|营造出?|唤起|美丽|美妙|迷人|壮观|绝美|动人|震撼|梦幻般|充满了?.{0,4}(?:诗意|气息|韵味|感)"
 )
 _BOILERPLATE = regex.compile(
     r"(?i)^\W*(?:"
@@ -26,17 +28,20 @@ _BOILERPLATE = regex.compile(
     r"(?:image|picture|photo(?:graph)?|scene|illustration|painting|artwork)"
     r"(?: here)?,? (?:shows?|depicts?|features?|captures?|displays?|presents?|portrays?|showcases?|contains?"
     r"|illustrates?|is of|we (?:can )?see|there (?:is|are)|you can see)\b"
+    r"|in (?:the|this) (?:image|picture|photo(?:graph)?)(?=,| (?:an?|the|one|two|three)\b)"
+    r"|this is an? (?:image|picture|photo(?:graph)?) of\b|pictured (?:here )?(?:is|are)\b"
     r"|(?:here )?we (?:can )?see\b|here is (?:an? )?(?:image|picture|photo)\b"
     r"|(?:an? |the )?(?:image|picture|photo(?:graph)?) (?:of|showing|depicting|featuring)\b"
     r"|(?:在)?(?:这|该|本|此)?(?:[张幅副个]|一[张幅])?(?:图(?:片|像|中|里|上)?|照片|画面|画作)(?:中|里|上|内)?[，,]?"
     r"(?:主要)?(?:展示|展现|呈现|显示|描绘|描述|可以看到|我们可以看到|拍摄|记录|刻画)"
     r"|(?:这|该|本|此)[张幅副个]?(?:图片?|图像|照片|画面|画作)(?:主要)?(?:是|为)"
+    r"|在?(?:这|该|本|此)[张幅副]?(?:图片?|图像|照片|画面)[中里上][，,]|图为|这是一[张幅](?:(?![，。]).){0,20}的(?:图片|照片)"
     r"|(?:我们)?(?:可以)?看到)"
 )
 _WATERMARK = regex.compile(r"(?i)\bwatermark(?:s|ed|ing)?\b|水印")
 _NO_WATERMARK = regex.compile(
-    r"(?i)\b(?:no|without(?: an?y?)?|free of(?: any)?|not|any)(?: (?:visible|obvious))?(?: \w+)?"
-    r" ?watermark(?:s|ed|ing)?\b"
+    r"(?i)\b(?:no|without(?: an?y?)?|free of(?: any)?|not(?: an?y?)?|isn['’]t(?: an?y?)?|any)"
+    r"(?: (?:visible|obvious))?(?: (?:[\w-]+,? ){0,4}?(?:or|nor))?(?: [\w-]+)? ?watermark(?:s|ed|ing)?\b"
     r"|(?:没有|无|未见|不带|不含|未加)(?:任何|明显|可见)?(?:的)?水印"
 )
 

@@ -17,6 +17,8 @@ from thresher.operators.captions.taxonomy import Lang
 
 MOST_WORDS: dict[Lang, int] = {"en": 60, "zh": 100}
 """An instruction is concise: no longer than this, in words or Han characters. Ours."""
+LEAST_WORDS = 2
+"""`Remove cat` is an instruction. Ours."""
 
 
 def faults(said: str, lang: Lang, held: Sequence[str], most: int) -> list[Finding]:
@@ -25,10 +27,11 @@ def faults(said: str, lang: Lang, held: Sequence[str], most: int) -> list[Findin
     text = Text(id="text", lang=lang, level="long", text=said)  # opinions are judged in long texts
     size = count(said, lang, "short")
     found = [
-        Finding("length", size <= most, size / most, f"{size} words; it has at most {most}"),
+        Finding("length", LEAST_WORDS <= size <= most, size / most, f"{size} words; {LEAST_WORDS} to {most}"),
         _quoted(said, held),
         _grounded(said, lang, " . ".join(held)),
-        *(check(text) for check in (refusal, language, repetition, objective, boilerplate, pii)),
+        refusal(text.model_copy(update={"level": "tags"})),  # no fewest words beside ours
+        *(check(text) for check in (language, repetition, objective, boilerplate, pii)),
     ]
     return [finding for finding in found if not finding.ok]
 
@@ -45,7 +48,10 @@ def _quoted(said: str, held: Sequence[str]) -> Finding:
 
 
 def _grounded(said: str, lang: Lang, held: str) -> Finding:
-    """Numbers and colours, as in captions: what the text surely says, no statement may be read to say."""
-    wrong = [f"{number:g}" for number in sorted(numbers.sure(said, lang) - numbers.possible(held))]
+    """Numbers and colours, as in captions: what the text surely says, no statement may be read to say. From
+    one dog to three, two were added."""
+    counts = numbers.possible(held)
+    added = {abs(one - other) for one in counts | {1.0} for other in counts}
+    wrong = [f"{number:g}" for number in sorted(numbers.sure(said, lang) - counts - added)]
     wrong += colours.unsaid(unquoted(said), colours.possible(held))
     return Finding("grounded", not wrong, told=f"no statement says {', '.join(wrong)}")

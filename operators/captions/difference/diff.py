@@ -156,7 +156,7 @@ async def _instruction(
 
 def _faults(text: str, lang: Lang, held: Sequence[str]) -> list[Finding]:
     """Beside those of all texts: an instruction speaks of no picture."""
-    words = mention(text, lang)
+    words = mention(text, lang, " . ".join(held))
     spoken = [Finding("target_mention", False, told=f"{words!r} speaks of a picture")] if words else []
     return spoken + checking.faults(text, lang, held, checking.MOST_WORDS[lang])
 

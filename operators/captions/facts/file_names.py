@@ -13,8 +13,10 @@ _NO_WORD = frozenset(
 """In names of files and folders they say nothing of what is seen."""
 _WORD = re.compile(r"[^\W\d_]{3,}|[\u3400-\u9fff]+")
 _FILE_NAME = re.compile(
-    r"\S+\.(?:jpe?g|png|webp|gif|bmp|tiff?|hei[cf]|avif|jxl|dng|cr2|nef|arw)"
-    r"|(?:img|_?mg|dsc[nf]?|dcim|pxl|mvimg|gopr|dji|screenshot)[-_]?\d[\w~()-]*|p\d{7}"
+    r"(?:\S+|[\w-]+ ?\(\d+\))\.(?:jpe?g|png|webp|gif|bmp|tiff?|hei[cf]|avif|jxl|dng|cr2|nef|arw)"
+    r"|(?:img|_?mg|dsc[nf]?|dcim|pxl|mvimg|gopr|dji|screenshot|image|photo|i?stock-?photo"
+    r"|shutterstock|微信图片|屏幕截图|截图)[-_ ]?\d[\w~()-]*|p\d{7}"
+    r"|screen ?shot \d{4}-\d\d-\d\d at [\d.]+(?: ?[ap]m)?"
     r"|[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     re.IGNORECASE,
 )

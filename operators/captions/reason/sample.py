@@ -82,9 +82,10 @@ class Defect(NamedTuple):
     told: str
 
 
-def mention_defects(texts: Mapping[str, str], lang: Lang) -> list[Defect]:
-    """Where a text speaks of the picture that it is to lead to. `texts`: what it is called -> the text."""
-    found = {name: mention(text, lang) for name, text in texts.items()}
+def mention_defects(texts: Mapping[str, str], lang: Lang, held: str) -> list[Defect]:
+    """Where a text speaks of the picture that it is to lead to. `texts`: what it is called -> it; `held`:
+    the statements that it may say."""
+    found = {name: mention(text, lang, held) for name, text in texts.items()}
     return [Defect("target_mention", f"the {name} says {words!r}") for name, words in found.items() if words]
 
 

@@ -109,10 +109,10 @@ async def _request(
         return written
     prompt = written.prompt.strip()
     made = made.model_copy(update={"prompt": prompt})
-    defects = mention_defects({"prompt": prompt}, asked.lang)
+    statements = "\n".join(claim.text[asked.lang] for claim in asked.prompt)
+    defects = mention_defects({"prompt": prompt}, asked.lang, statements)
     if defects:
         return Made(made, defects)
-    statements = "\n".join(claim.text[asked.lang] for claim in asked.prompt)
     rewrite = Rewrite(statements, prompt, asked.lang, asked.prompt, asked.prompt, asked.names)
     faults = await _faults(chat, rewrite, texts, "prompt.")
     return faults if isinstance(faults, Failure) else Made(made, faults)
@@ -166,7 +166,9 @@ def _checked(asked: Asked, made: Sample, written: Thought) -> Made:
     ]
     defects += [Defect("unknown_claim", f"there is no statement {name!r}") for name in unknown]
     defects += thought_defects(steps, trace, asked.pattern, asked.lang, {claim.id for claim in said})
-    return Made(made, [*defects, *mention_defects(texts, asked.lang), *id_defects(texts, known)])
+    statements = "\n".join(claim.text for claim in claims)
+    defects += [*mention_defects(texts, asked.lang, statements), *id_defects(texts, known)]
+    return Made(made, defects)
 
 
 async def _verified(chat: Chat, asked: Asked, made: Sample, texts: Mapping[str, str]) -> Made | Failure:

@@ -39,18 +39,26 @@ _STEP = re.compile(r"(\d{1,2})[.、] ?")
 _TARGET = {
     "en": re.compile(
         r"\b(?:the|this|that|these|those|our|target|reference|source|original|given|provided|attached|final)\s+"
-        r"(?:\w+\s+)?(?:images?|pictures?|photos?|photographs?|screenshots?)\b(?!\s+(?:frame|book|window|wall)s?\b)"
+        r"(?:\w+\s+)?(?:images?|pictures?|photos?|photographs?|screenshots?)\b(?!\s+(?:frame|book|window|wall|album|booth|studio)s?\b)"
         r"|\bground[- ]truth\b|\bas (?:shown|seen|pictured|depicted)\b"
         r"|\b(?:shown|seen|pictured) (?:here|above|below)\b"
+        r"|\b(?:shown|depicted|pictured) (?:scene|view)\b"
         r"|\b(?:I|we|you) (?:can |could )?see\b",
         re.IGNORECASE,
     ),
     "zh": re.compile(
         r"(?:目标|参考|原始|原|源|给定的?|提供的?|这张|这幅|该|此|上)(?:图片|图像|照片|画面|图(?![书案腾纸]))"
         r"|(?:图片|图像|照片|截图)[中里上内]|(?<![地蓝拼版])图[中里内]|画面[里内]|画面中(?![央心部间景])"
-        r"|(?:图片|图像|照片|画面)(?:显示|展示|描绘)|如图|(?:我们?|你)(?:可以|能)?看[到见]|可以看到"
+        r"|(?:图片|图像|照片|画面)(?:显示|展示|描绘)|如图"
+        r"|(?:根据|依据|观察|由)(?:图片|图像|照片|画面|图(?![书案腾纸形]))|(?:我们?|你)(?:可以|能)?看[到见]|可以看到"
     ),
 }
+_SIMPLE = str.maketrans("圖這張畫給參標據觀見顯裡內達紙書", "图这张画给参标据观见显里内达纸书")
+_THING = re.compile(r"(?i)(?:the|this|that|these|those)\s+(image|picture|photo(?:graph)?|screenshot)s?")
+_INTO, _ABOUT = (
+    re.compile(r"(?i)\b(?:in|from|at)\s+$"),
+    re.compile(r"(?i)\s+(?:shows?|depicts?|has|contains?)\b"),
+)
 
 
 class Step(NamedTuple):
@@ -60,13 +68,23 @@ class Step(NamedTuple):
     text: str
 
 
-def mention(text: str, lang: Lang) -> str | None:
+def mention(text: str, lang: Lang, held: str = "") -> str | None:
     """The words by which `text` speaks of the picture that it should lead to, or None.
 
-    Whoever thinks before drawing has not seen it: such words give the target away. `a photo of` is none.
+    Whoever thinks before drawing has not seen it: such words give the target away. `a photo of` is none, nor
+    is the picture on a wall of which `held`, what may be said, speaks.
     """
-    found = _TARGET[lang].search(text)
-    return found[0] if found else None
+    for found in _TARGET[lang].finditer(text.translate(_SIMPLE)):
+        if not _is_thing(text, found, held):
+            return text[found.start() : found.end()]
+    return None
+
+
+def _is_thing(text: str, found: re.Match[str], held: str) -> bool:
+    """Whether it is a picture among the things that `held` names."""
+    noun = _THING.fullmatch(found[0])
+    looked = _INTO.search(text[: found.start()]) or _ABOUT.match(text[found.end() :])
+    return bool(noun and not looked and re.search(rf"(?i)\b{noun[1]}s?\b", held))
 
 
 def render(steps: Sequence[Step], lang: Lang) -> str:
