@@ -7,8 +7,9 @@ import regex
 
 from thresher.operators.captions.checks.entities import named
 from thresher.operators.captions.checks.sentences import parts
-from thresher.operators.captions.language.forms import forms, simpler
+from thresher.operators.captions.language.forms import forms
 from thresher.operators.captions.language.names import TYPES
+from thresher.operators.captions.language.traditional import simplified
 from thresher.operators.captions.language.words import HAN, quoted, stopped, word_set
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Text, joined
 from thresher.operators.captions.taxonomy import Lang
@@ -139,7 +140,7 @@ def _outside_quotes(
 ) -> str:
     spans = quoted(text)
     built, start = "", 0
-    for match in sought.finditer(simpler(text)):
+    for match in sought.finditer(simplified(text)):
         if any(quote.start < match.end() and match.start() < quote.end for quote in spans):
             continue
         built += text[start : match.start()]

@@ -35,9 +35,10 @@ def stretches(text: Text, record: CaptionRecord) -> Iterator[Stretch]:
     beyond = grounded(text, record).sentences if "grounded" in text.fails else ()
     for place, (said, names) in enumerate(text.parts()):
         made = [claims[name] for name in names if name in claims]
-        worst = min((looked(c) for c in made), key=_WORST.index, default="none")
-        unseen = place in beyond and worst == "supported"
-        yield Stretch(said, "unseen" if unseen else worst, made)
+        worst: Looked = min((looked(c) for c in made), key=_WORST.index, default="none")
+        if place in beyond and worst == "supported":
+            worst = "unseen"
+        yield Stretch(said, worst, made)
     if rest := text.text[max((s.end for s in text.sentences), default=0) :]:
         yield Stretch(rest, "none", [])
 

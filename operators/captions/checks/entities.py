@@ -8,7 +8,7 @@ from rapidfuzz.distance import Levenshtein
 
 from thresher.operators.captions.checks.sentences import holding, parts
 from thresher.operators.captions.finding import Finding
-from thresher.operators.captions.language.forms import forms, ordinary, simpler
+from thresher.operators.captions.language.forms import forms, ordinary
 from thresher.operators.captions.language.names import (
     BRANDS,
     COMMON,
@@ -18,6 +18,7 @@ from thresher.operators.captions.language.names import (
     PARTICLES,
     PHRASES,
 )
+from thresher.operators.captions.language.traditional import simplified
 from thresher.operators.captions.language.words import HAN, items, split, unquoted, words
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Facts, Text
 from thresher.operators.captions.taxonomy import Lang
@@ -158,7 +159,7 @@ def _claimed(claim: Claim, lang: Lang, facts: Facts) -> dict[str, bool]:
 
 def _said(entity: Entity, text: str) -> list[str]:
     """The names and short forms of an entity that a text says, as it spells them where it can be told."""
-    held, plain, said = _words(text), simpler(text), []
+    held, plain, said = _words(text), simplified(text), []
     for name in entity.name.values():
         sought = forms(name)
         if sought and (match := sought.search(plain)):

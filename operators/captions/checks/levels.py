@@ -8,7 +8,7 @@ from thresher.operators.captions.checks.entities import evidenced, named
 from thresher.operators.captions.facts.mentions import mentioned, person, singly
 from thresher.operators.captions.finding import Finding
 from thresher.operators.captions.language import numbers
-from thresher.operators.captions.language.forms import simpler
+from thresher.operators.captions.language.traditional import simplified
 from thresher.operators.captions.language.words import word_set, words
 from thresher.operators.captions.record import CaptionRecord, Claim, Entity, Text, Thing
 from thresher.operators.captions.taxonomy import LANGS, Lang
@@ -68,7 +68,7 @@ def _counted(thing: Thing, text: Text, made: list[Claim]) -> bool:
         counts = value is not None and value.count == thing.count and kinds(value.label or "") & label
         if f"object:{thing.id}" in claim.provenance or counts:
             return True
-    name, plain = thing.label.casefold().strip(), simpler(text.text)
+    name, plain = thing.label.casefold().strip(), simplified(text.text)
     if not mentioned(name, plain, text.lang):
         return False
     loose = thing.count == 2 or person(name)

@@ -131,7 +131,7 @@ def _metas(record: Record, columns: Mapping[str, Any]) -> Iterator[dict[str, Any
 
 
 def plain(text: str) -> str:
-    """A text that came with the picture as facts hold it, and as models are told it: without personal data."""
+    """A text that came with the picture, as facts hold it and models are told it: no personal data."""
     return masked(" ".join(text.split())[:LONGEST], language_of(text))
 
 

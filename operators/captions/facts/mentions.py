@@ -7,8 +7,8 @@ from pathlib import Path
 import regex
 
 from thresher.operators.captions.facts.nouns import chinese, plural
-from thresher.operators.captions.language.forms import simpler
 from thresher.operators.captions.language.names import BREEDS
+from thresher.operators.captions.language.traditional import simplified
 from thresher.operators.captions.language.words import words
 from thresher.operators.captions.taxonomy import Lang
 
@@ -36,7 +36,7 @@ def mentioned(label: str, text: str, lang: Lang) -> bool:
     """Whether a text has a word for a label. In Chinese, labels whose words are not known count as said."""
     if lang == "zh":
         signs = _signs(label)
-        return not signs or any(sign in simpler(text) for sign in signs)
+        return not signs or any(sign in simplified(text) for sign in signs)
     return any(_means(word, label) for word in words(text.casefold()))
 
 
@@ -44,7 +44,7 @@ def singly(label: str, text: str, lang: Lang) -> int:
     """How many a text may tell of one by one: people at each of their words, things at each `a red cup`."""
     people = person(label)
     if lang == "zh":
-        return len(regex.findall(f"(?:{'|'.join(_signs(label))})+", simpler(text))) if people else 0
+        return len(regex.findall(f"(?:{'|'.join(_signs(label))})+", simplified(text))) if people else 0
     said = words(text.casefold())
     if people:
         return sum(_means(word, label) for word in said)

@@ -5,24 +5,13 @@ from functools import cache
 import regex
 
 from thresher.operators.captions.language.names import COMMON, ORDINARY, PARTICLES, PLACES_ZH, TYPES_ZH
+from thresher.operators.captions.language.traditional import simplified
 from thresher.operators.captions.language.words import HAN
 
 _BLANKS = regex.compile(r"[\s·•・-]+")
-_SIMPLER = str.maketrans(
-    "爾鐵長萬裡園門樓場橋廟館廣島東華國學貝馬麗蘭歐亞羅維納聖義雲龍鳳烏魯達濟劉張陳趙孫許謝鄭韓馮鄧蕭葉蘇盧蔣賈鄒陸閻關喬奧內倫頓紐約溫薩賽車見貓"
-    "隻兩輛個們對員師騎廳樹書燈視腦電機飛單鍾鐘錶銀雞鴨鵝魚鳥豬麵麥飯湯鍋鏡筆紙紅綠藍黃畫臺灣廈壩寶劍擊籃網鄉縣嶺澤灘溝漢瀋陽濱寧廬峽",
-    "尔铁长万里园门楼场桥庙馆广岛东华国学贝马丽兰欧亚罗维纳圣义云龙凤乌鲁达济刘张陈赵孙许谢郑韩冯邓萧叶苏卢蒋贾邹陆阎关乔奥内伦顿纽约温萨赛车见猫"
-    "只两辆个们对员师骑厅树书灯视脑电机飞单钟钟表银鸡鸭鹅鱼鸟猪面麦饭汤锅镜笔纸红绿蓝黄画台湾厦坝宝剑击篮网乡县岭泽滩沟汉沈阳滨宁庐峡",
-)
 _PREFIX = regex.compile(rf"^(?:{'|'.join(PLACES_ZH)})市?")
 _LOOSE = 5
 """Han characters from which a name may differ by one before the last, as 艾菲尔铁塔 from 埃菲尔铁塔. Ours."""
-
-
-def simpler(text: str) -> str:
-    """The text with the traditional characters that are common in names and nouns made simplified; of the
-    same length."""
-    return text.translate(_SIMPLER)
 
 
 def ordinary(word: str) -> bool:
@@ -32,7 +21,7 @@ def ordinary(word: str) -> bool:
 
 @cache
 def forms(name: str) -> regex.Pattern[str] | None:
-    """The name and its short forms, for texts that went through `simpler`; None for a name without words.
+    """The name and its short forms, for texts that went through `simplified`; None for a name without words.
 
     A Latin name counts in any case, with any blanks, not inside a longer word; with its capitals only where
     all its words are ordinary (White House). Its short forms have their capitals: each word that is not
@@ -43,7 +32,7 @@ def forms(name: str) -> regex.Pattern[str] | None:
     parts = [part for part in _BLANKS.split(name.strip()) if part]
     if not parts:
         return None
-    told = _chinese(simpler(name.strip())) if HAN.search(name) else _latin(parts)
+    told = _chinese(simplified(name.strip())) if HAN.search(name) else _latin(parts)
     return regex.compile("|".join(told))
 
 
