@@ -22,7 +22,7 @@ from thresher.operators.captions.look import Seen, look
 from thresher.operators.captions.no_model import NoModel
 from thresher.operators.captions.prompting import prompt_texts, prompts_revision
 from thresher.operators.captions.record import CaptionRecord, Facts, Maker, Text
-from thresher.operators.captions.taxonomy import LENGTHS, Lang, WrittenLevel
+from thresher.operators.captions.taxonomy import CALLED, LENGTHS, Lang, WrittenLevel
 from thresher.operators.captions.write import Writer, Written
 from thresher.operators.models.chat.chat import Chat, ChatModel
 from thresher.operators.models.chat.measure import ChatMeasure
@@ -43,9 +43,7 @@ class CaptionParams(ChatParams):
     backend: Literal["facts", "endpoint", "transformers", "vllm"] = Field(  # type: ignore[assignment]
         "facts", description="`facts`: from measured columns alone; the others ask a vision-language model"
     )
-    name: str = Field(
-        "caption", pattern="^[a-z][a-z0-9_]{0,39}$", description="of its columns, for several captioners"
-    )
+    name: str = Field("caption", pattern=CALLED, description="of its columns, for several captioners")
     languages: tuple[Lang, ...] = Field(("en", "zh"), min_length=1, description="en, zh")
     levels: tuple[WrittenLevel, ...] = Field(
         ("tags", "short", "medium", "long"),

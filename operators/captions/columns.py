@@ -1,7 +1,7 @@
 """The columns of a caption record."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from thresher.operators.captions.checks import COLUMNS
 from thresher.operators.captions.record import CaptionRecord
-from thresher.operators.captions.taxonomy import LENGTHS, Lang, Level
+from thresher.operators.captions.taxonomy import LANGS, LENGTHS, WRITTEN, Lang, Level
 from thresher.schemas import Column
 from thresher.schemas.errors import FieldError, nearest
 
@@ -36,6 +36,24 @@ def no_captions(of: str, available: Mapping[str, Column]) -> FieldError:
     there = f"There are captions called {', '.join(map(repr, known))}" if known else ""
     mend = nearest(of, known) or there or "Add `- caption` before this step"
     return FieldError(f"no earlier step writes captions called {of!r}", ("of",), mend)
+
+
+def not_written(column: str, available: Collection[str]) -> str:
+    """How to have a captioner write the text `column`, such as `caption.en.dense`; empty if none can."""
+    of, *place = column.split(".")
+    if f"{of}.failed_check" not in available or len(place) != 2:
+        return ""
+    lang, level = place
+    if lang not in LANGS or level not in WRITTEN or column in available:
+        return ""
+    spoken = any(name.startswith(f"{of}.{lang}.") for name in available)
+    written = any(f"{of}.{one}.{level}" in available for one in LANGS)
+    added = [
+        f"add {one} to its `{key}`"
+        for one, key, there in ((lang, "languages", spoken), (level, "levels", written))
+        if not there
+    ]
+    return f"The captioner {of!r} can write it: {' and '.join(added)}"
 
 
 def values(

@@ -10,6 +10,11 @@ from thresher.operators.models.chat.messages import Form
 from thresher.schemas.errors import FieldError, nearest
 
 PROMPTS = Path(__file__).parent / "prompts"
+_OWNERS = {
+    "look": "caption", "write": "caption", "rewrite": "caption", "verify": "caption.check",
+    "diff": "caption.diff", "multi": "caption.diff", "reason": "caption.reason",
+}  # fmt: skip
+"""Which step has the prompts whose names begin so."""
 _MARK = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -22,7 +27,9 @@ def prompt_texts(names: Iterable[str], replaced: Mapping[str, str]) -> dict[str,
     known = list(names)
     for name in replaced:
         if name not in known:
-            mend = nearest(name, known) or f"There are {', '.join(known)}"
+            owner = _OWNERS.get(name.partition("_")[0], "") if (PROMPTS / f"{name}.txt").is_file() else ""
+            there = f"There are {', '.join(known)}"
+            mend = f"It is one of `{owner}`. {there}" if owner else nearest(name, known) or there
             raise FieldError(f"there is no prompt {name!r}", ("prompts", name), mend)
     texts = {name: _text(name, PROMPTS / f"{name}.txt") for name in known}
     return texts | {name: _replacing(name, Path(place), texts[name]) for name, place in replaced.items()}

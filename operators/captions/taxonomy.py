@@ -34,6 +34,9 @@ ImageType = Literal[
     "photo", "illustration", "render", "screenshot", "document", "poster", "chart", "collage", "other"
 ]
 
+CALLED = "^[a-z][a-z0-9_]{0,39}$"
+"""Names of captioners, which begin those of their columns."""
+
 LANGS: tuple[Lang, ...] = get_args(Lang)
 WRITTEN: tuple[Level, ...] = get_args(WrittenLevel)
 """Levels that a captioner writes, by length; `raw` is what came with the file."""

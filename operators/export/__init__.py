@@ -5,6 +5,7 @@ the export before this one holds unchanged is copied from there. Memory of a tas
 (`shard.WINDOW`) and the narrow rows of one shard.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -50,10 +51,17 @@ class ShardExport(Export):
     def check(self, available: Mapping[str, Column]) -> None:
         """Raise FieldError if `text` is no text column, or `sana` has no captions to tell."""
         if self.params.text != "auto":
-            require_text(available, self.params.text, ("text",))
+            self._check_text(self.params.text, available)
         if self.params.sana and CANDIDATES not in available:
             what = "SANA's sidecars hold the captions that `caption.draw` draws from, and no step draws any"
             raise FieldError(what, ("sana",), "Add `- caption.draw` after the captions")
+
+    def _check_text(self, name: str, available: Mapping[str, Column]) -> None:
+        require_text(available, name, ("text",))
+        if f"{name}.failed_check" in available:
+            texts = [one for one in available if re.fullmatch(rf"{re.escape(name)}\.(en|zh)\.\w+", one)]
+            what = f"{name!r} holds whole records of captions, as JSON, not texts"
+            raise FieldError(what, ("text",), f"Take one of {', '.join(texts)}")
 
     @property
     def decodes(self) -> bool:

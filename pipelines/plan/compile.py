@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from thresher.operators.base import Export, Measure, Operator, Params
+from thresher.operators.captions.columns import not_written
 from thresher.operators.registry import get, writer_of
 from thresher.pipelines.plan.fingerprint import combine, digest, operator_fingerprint
 from thresher.pipelines.recipe import LoadedRecipe
@@ -208,6 +209,8 @@ class _Chain:
         for _, label, operator in self._later:
             if column in _written(operator):
                 return f"Move the step {label!r} up, before this one"
+        if mend := not_written(column, self._plan.columns):
+            return mend
         maker = writer_of(column)
         others = [s.columns[0].name for s in self._plan.steps if s.operator.name == maker and s.columns]
         if others:

@@ -25,6 +25,9 @@ Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 RESERVED = ("ingest", "export")
 """Keys of a table, which therefore name no step."""
 
+MEANT = {"caption.verify": "caption.check"}
+"""Operators by another word for what they do, which their spelling does not suggest."""
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -70,7 +73,10 @@ def _read_step(written: Any) -> Step:
     op, params = next(iter(step.items()))
     if op not in step_names():
         beside = f"{op} is a key of the table: write it beside `steps`"
-        raise wrong(f"there is no operator {op!r}", beside if op in RESERVED else nearest(op, step_names()))
+        raise wrong(
+            f"there is no operator {op!r}",
+            beside if op in RESERVED else nearest(MEANT.get(str(op), str(op)), step_names()),
+        )
     label: Any = op
     if isinstance(params, dict) and "as" in params:
         params = dict(params)

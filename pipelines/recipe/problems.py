@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from thresher.operators import registry
+from thresher.operators.captions.taxonomy import CALLED
 from thresher.operators.ingest import IngestParams
 from thresher.pipelines.recipe.document import Document, Keys
 from thresher.pipelines.recipe.model import NAME, Table
@@ -19,9 +20,16 @@ PLAIN = (
     (r"be a valid (list|tuple|set)", "be a list"),
     (r"be a valid boolean.*", "be true or false"),
     (r", unable to parse .*", ""),
+    (r"match pattern .*", "be a plain name"),
     (r" after validation, not \d+$", ""),
 )
 """Words of pydantic and Python, and those of recipes."""
+
+NAMES = {
+    NAME: "Use letters, digits, `_`, `-` and `.`, and start with a letter or a digit",
+    CALLED: "Use small letters, digits and `_`, at most 40, and begin with a letter",
+}
+"""Patterns of names, in words."""
 
 TELLING = ["extra_forbidden", "literal_error", "enum"]
 """These come before the faults that follow from them: a missing key, a union's other branches."""
@@ -33,8 +41,7 @@ def validated(model: type[M], document: Document) -> M:
         return model.model_validate(document.data)
     except ValidationError as error:
         faults = error.errors(include_url=False)
-        fault = min(faults, key=lambda f: TELLING.index(f["type"]) if f["type"] in TELLING else len(TELLING))
-        raise _told(fault, model, document) from None
+        raise _told(min(faults, key=_follows), model, document) from None
 
 
 def written(data: Any, keys: Keys) -> Keys:
@@ -55,6 +62,14 @@ def written(data: Any, keys: Keys) -> Keys:
     return tuple(way)
 
 
+def _follows(fault: ErrorDetails) -> int:
+    """The place of a fault among the others. A word that a list or mapping is not says nothing."""
+    if fault["type"] not in TELLING:
+        return len(TELLING)
+    of_words = fault["type"] != "extra_forbidden" and isinstance(fault["input"], list | dict)
+    return len(TELLING) + 1 if of_words else TELLING.index(fault["type"])
+
+
 def _told(fault: ErrorDetails, model: type[BaseModel], document: Document) -> UsageError:
     def where(keys: Keys) -> str:
         return document.where(written(document.data, keys))
@@ -70,16 +85,28 @@ def _told(fault: ErrorDetails, model: type[BaseModel], document: Document) -> Us
             return UsageError(f"unknown key {keys[-1]!r}", where(keys), mend)
         case "missing":
             return UsageError(f"the key {keys[-1]!r} is missing", where(keys[:-1]))
-    mend = ""
-    if fault["type"] in ("literal_error", "enum"):
-        mend = nearest(str(fault["input"]), re.findall(r"'([^']*)'", context["expected"]))
-    elif fault["type"] in ("model_type", "dict_type"):
-        inside = _known(model, document.data, keys) if fault["type"] == "model_type" else ["NAME"]
-        mend = f"Write `{keys[-1]}: {{{', '.join(f'{key}: ...' for key in inside)}}}`"
-    elif context.get("pattern") == NAME:
-        mend = "Use letters, digits, `_`, `-` and `.`, and start with a letter or a digit"
+    mend = _mend(fault, model, document)
     names = [k for k in written(document.data, keys) if isinstance(k, str)]
     return UsageError(_message(fault, names[-1] if names else "value"), where(keys), mend)
+
+
+def _mend(fault: ErrorDetails, model: type[BaseModel], document: Document) -> str:
+    keys, context, given = fault["loc"], fault.get("ctx", {}), fault["input"]
+    match fault["type"]:
+        case "literal_error" | "enum" if len(str(given)) > 2:  # of two letters one is soon the same
+            return nearest(str(given), re.findall(r"'([^']*)'", context["expected"]))
+        case "model_type" | "dict_type":
+            inside = _known(model, document.data, keys) if fault["type"] == "model_type" else ["NAME"]
+            if "text" in inside and isinstance(given, str):  # a column where a candidate stands
+                return f"Write `{{text: {given}}}`"
+            told = f"{{{', '.join(f'{key}: ...' for key in inside)}}}"
+            return f"Write `{told}` for each" if isinstance(keys[-1], int) else f"Write `{keys[-1]}: {told}`"
+        case "list_type" | "tuple_type" if isinstance(given, str | int | float):
+            return f"Write `[{given}]`"
+        case "float_parsing" | "float_type" if share := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(given)):
+            return f"Write {float(share[1]) / 100:g}"
+    pattern = context.get("pattern")
+    return NAMES.get(pattern, f"It must match {pattern}") if pattern else ""
 
 
 def _message(fault: ErrorDetails, name: str) -> str:
@@ -106,7 +133,7 @@ def _known(model: type[BaseModel], data: dict[str, Any], keys: Keys) -> list[str
             return _keys_in(registry.get("export").params_model, inner)
         case ("tables", _):
             return _keys_in(Table, [])
-    return _keys_in(model, [])
+    return _keys_in(model, [*keys])
 
 
 def _keys_in(model: type[BaseModel], inner: list[str | int]) -> list[str]:

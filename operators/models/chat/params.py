@@ -1,10 +1,11 @@
 """The parameters that every Measure of the chat role has; where the model is asked, and with which key."""
 
 import os
-from typing import Literal
+import re
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from thresher.operators.base import Params
 from thresher.operators.models import weights
@@ -13,6 +14,9 @@ from thresher.operators.models.chat.endpoint import Endpoint
 from thresher.operators.models.chat.local.folder import check_folder
 from thresher.operators.models.chat.server import FREE, Prices
 from thresher.schemas.errors import FieldError, ThresherError
+
+_VARIABLE = "^([A-Za-z_][A-Za-z0-9_]*)?$"
+_NAMED = "`key_env` is the name of an environment variable, not the key itself: put the key into that"
 
 
 class Price(BaseModel):
@@ -38,13 +42,29 @@ class ChatParams(Params):
     endpoint: str = Field("", description="such as http://localhost:8000/v1: where `/chat/completions` lies")
     key_env: str = Field(
         "",
-        pattern="^([A-Za-z_][A-Za-z0-9_]*)?$",
+        pattern=_VARIABLE,
         description="the environment variable that holds the key; none is sent if left out",
     )
     timeout_s: float = Field(120, gt=0, description="how long one answer may take, s")
     price: Price | None = Field(
         None, description="of a million tokens, `{input: X, output: Y}`, for costs and `budget.money`"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_key(cls, given: Any) -> Any:
+        for name in ("api_key", "key") if isinstance(given, dict) else ():
+            if name in given and name not in cls.model_fields:
+                raise FieldError("a recipe holds no key", (name,), f"Write `key_env: NAME`. {_NAMED}")
+        return given
+
+    @field_validator("key_env", mode="before")
+    @classmethod
+    def _names_a_variable(cls, given: Any) -> Any:
+        """Told here, without the value: pydantic would print what may be a key."""
+        if not isinstance(given, str) or not re.fullmatch(_VARIABLE, given):
+            raise FieldError("this is no name of a variable", ("key_env",), _NAMED)
+        return given
 
     @property
     def local(self) -> bool:
@@ -119,6 +139,10 @@ class ChatParams(Params):
             what = "an address with a password or with parameters would be written to the run's files"
             mend = "Put the key into an environment variable, and name that in `key_env`"
             raise FieldError(what, ("endpoint",), mend)
+        base = self.endpoint.rstrip("/").removesuffix("/chat/completions")
+        if base != self.endpoint.rstrip("/"):
+            what = "the address of the chat itself is given, not the base, which ends in /v1"
+            raise FieldError(what, ("endpoint",), f"Write `endpoint: {base}`")
         if not self.model:
             raise FieldError("no model is named", mend="Add `model: NAME`, as the server calls it")
 
