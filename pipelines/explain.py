@@ -86,9 +86,9 @@ def find(run: RunView, asked: str) -> list[Row]:
         gap = {n: abs(int(n, 16) - int(prefix.ljust(32, "0"), 16)) for n in near_ids}
         mend = f"The nearest is {min(gap, key=lambda n: (gap[n], n))}"
     else:
-        mend = (
-            nearest(os.path.basename(asked), names[:HINTS]) or "An id is 32 hex digits; a start of it will do"
-        )
+        such = f"; a file's name here is {names[0]}" if names else ""
+        by_id = f"An id is 32 hex digits; a start of it will do{such}"
+        mend = nearest(os.path.basename(asked), names[:HINTS]) or by_id
     raise UsageError(f"no record has the id or the name {asked!r}", str(run.folder), mend)
 
 

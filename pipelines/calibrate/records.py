@@ -47,8 +47,8 @@ class Records:
         return Media(**self.rows[place]["media"][0])
 
 
-def table_of(view: RunView, columns: Sequence[str], table: str | None = None) -> str:
-    """The table that has all `columns`. Raises UsageError with the nearest name."""
+def table_of(view: RunView, columns: Sequence[str], table: str | None = None, known_are: str = "") -> str:
+    """The table that has all `columns`. Raises UsageError with the nearest name, else with `known_are`."""
     if table is not None and table not in view.tables():
         raise UsageError(f"there is no table {table!r}", "--table", nearest(table, view.tables()))
     tables = [table] if table else view.tables()
@@ -59,7 +59,9 @@ def table_of(view: RunView, columns: Sequence[str], table: str | None = None) ->
         raise UsageError(f"the tables {', '.join(having)} have that column", mend="Say which: --table NAME")
     known = sorted({c for t in tables for c in view.columns(t)})
     absent = next((c for c in columns if c not in known), columns[0])
-    mend = nearest(absent, known) or "`thresher explain ID --run RUN` shows the columns of a record"
+    mend = (
+        nearest(absent, known) or known_are or "`thresher explain ID --run RUN` shows the columns of a record"
+    )
     raise UsageError(f"the run has no column {absent!r}", str(view.folder), mend)
 
 

@@ -139,8 +139,18 @@ def label(
             "ratings of captions take no column to find unsure pictures by", "--on", "Leave it out"
         )
     else:
+        _check_ratings(names)
         rate(view, name, names, caption, table, port)
     return 0
+
+
+def _check_ratings(classes: list[str]) -> None:
+    """Refuse what `thresher evaluate captions --labels` could not read back."""
+    from thresher.pipelines.evaluate.ratings import WORDS
+
+    if wrong := [one for one in classes if one not in WORDS and not re.fullmatch(r"\d+(\.\d+)?", one)]:
+        mend = "Rate by numbers, or by good and bad: --classes 1,2,3,4,5"
+        raise UsageError(f"the class {wrong[0]!r} is no rating", "--classes", mend)
 
 
 def _head_name(name: str) -> None:

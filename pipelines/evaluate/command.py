@@ -74,7 +74,9 @@ def evaluate(
 def _table(view: RunView, names: Sequence[str], table: str | None) -> str:
     """The table with those columns; `caption.en.dense` may be of a record without being a column."""
     known = {c for t in view.tables() for c in view.columns(t)}
-    return table_of(view, [n if n in known else n.partition(".")[0] for n in names], table)
+    captioners = sorted({c for t in view.tables() for c in caption_columns(view, t)})
+    known_are = f"Captions are in {', '.join(captioners)}" if captioners else ""
+    return table_of(view, [n if n in known else n.partition(".")[0] for n in names], table, known_are)
 
 
 def _rows(view: RunView, table: str, sources: Sequence[Source]) -> tuple[list[Row], int]:

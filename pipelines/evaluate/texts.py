@@ -66,8 +66,8 @@ class Source(NamedTuple):
         return (text.lang, text.level) in self.on if self.on else text.level != "raw"
 
 
-def source_of(view: RunView, table: str, name: str, on: On) -> Source:
-    """How a column is scored. Raises UsageError where it holds no text."""
+def source_of(view: RunView, table: str, name: str, on: On, option: str = "--columns") -> Source:
+    """How a column is scored. Raises UsageError, at the `option` that names it, where it holds no text."""
     known = caption_columns(view, table)
     described = view.columns(table)
     if name in known:
@@ -77,10 +77,10 @@ def source_of(view: RunView, table: str, name: str, on: On) -> Source:
         return Source(name, of, frozenset({place}))
     if name not in described:
         mend = nearest(name, sorted(described)) or f"Captions are in {', '.join(known) or 'no column yet'}"
-        raise UsageError(f"the run has no column {name!r}", "--columns", mend)
+        raise UsageError(f"the run has no column {name!r}", option, mend)
     if not pa.types.is_string(described[name].dtype):
         what = f"the column {name!r} holds no text, but {described[name].dtype}"
-        raise UsageError(what, "--columns", "Name a caption column, or a column of texts")
+        raise UsageError(what, option, "Name a caption column, or a column of texts")
     return Source(name, "", frozenset())
 
 

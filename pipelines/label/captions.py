@@ -27,7 +27,7 @@ class Shown(NamedTuple):
 
 def to_rate(view: RunView, table: str, column: str, most: int) -> tuple[Records, dict[bytes, Shown]]:
     """The records that have such a text, by a hash, and what is shown of each. Raises UsageError."""
-    source = source_of(view, table, column, frozenset())
+    source = source_of(view, table, column, frozenset(), "--caption")
     if source.record and len(source.on) != 1:
         mend = f"Name the column of one text, such as {column}.en.short"
         raise UsageError(f"{column!r} has texts of several lengths and languages", "--caption", mend)

@@ -68,7 +68,9 @@ def test_what_cannot_be_rated_is_told(run):
         (["caption"], "'caption' has texts of several lengths and languages"),
         (["captoin"], "the run has no column 'captoin'. Did you mean 'caption'?"),
         (["width"], "the column 'width' holds no text"),
+        (["caption.en.shrt"], "--caption: the run has no column 'caption.en.shrt'"),
         (["text", "--on", "width"], "Leave it out"),
+        (["text", "--classes", "yes,no"], "the class 'yes' is no rating"),
     ):
         cli(*found, *options, code=2)
         assert told in cli.err, cli.err

@@ -132,6 +132,7 @@ def test_people_are_heard(evaluate, run, tmp_path):
     ("options", "told"),
     [
         (["--columns", "captoin"], "the run has no column 'captoin'. Did you mean 'caption'?"),
+        (["--columns", "caption", "xyz"], "the run has no column 'xyz'. Captions are in caption, other."),
         (["--columns", "width"], "the column 'width' holds no text"),
         (["--columns", "caption", "caption"], "Give one, or two different ones"),
         (["--columns", "caption", "--on", "fr.short"], "'fr.short' is no text of a caption"),
