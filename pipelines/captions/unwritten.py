@@ -1,12 +1,14 @@
 """What a run says of records that have no text."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pyarrow.compute as pc
 
 from thresher.operators.base import Params
 from thresher.operators.export.params import ExportParams
 from thresher.pipelines.store.reader import RunTable
+from thresher.pipelines.view import StepCount
 
 FAILED = ".failed_check"
 
@@ -35,3 +37,12 @@ def unwritten(table: RunTable, export: Params | None) -> list[str]:
     if asked and without:
         told.append(f"export: {without} of {records} samples have no .txt: they have no {text}")
     return told
+
+
+def nothing_left(funnel: Sequence[StepCount]) -> list[str]:
+    """A sentence where the last records that there were all failed at one step."""
+    return [
+        f"nothing is left: all {step.entered} records failed at {step.label} ({', '.join(step.reasons)})"
+        for step in funnel
+        if step.entered and step.failed == step.entered
+    ]

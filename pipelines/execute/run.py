@@ -15,7 +15,7 @@ from typing import Any
 from thresher import __version__
 from thresher.operators.base import Runner
 from thresher.operators.ingest import Source, resolve
-from thresher.pipelines.captions.unwritten import unwritten
+from thresher.pipelines.captions.unwritten import nothing_left, unwritten
 from thresher.pipelines.execute.executor import InProcess, LocalExecutor
 from thresher.pipelines.execute.exporting import export_table
 from thresher.pipelines.execute.lock import lock
@@ -25,6 +25,7 @@ from thresher.pipelines.execute.signals import Interrupted, Stopper
 from thresher.pipelines.execute.table import Missing, TableRun
 from thresher.pipelines.ledger import write_ledger
 from thresher.pipelines.plan import Plan, compile_plan
+from thresher.pipelines.plan.doubts import doubts
 from thresher.pipelines.plan.keys import keyless, missing_keys
 from thresher.pipelines.plan.rates import pass_rate
 from thresher.pipelines.recipe import LoadedRecipe, Profile
@@ -157,6 +158,7 @@ class Run:
         self.stopper.check()
         exported = next((step.operator.params for step in table.plan.steps if step.kind == "export"), None)
         table.warnings += unwritten(table.reader(), exported)
+        table.warnings += [*doubts(table.plan), *nothing_left(table.state.counts)]
         counts, export = table.state.counts, table.export_folder
         return TableSummary(name, counts, table.computed, export, table.problems, table.warnings)
 

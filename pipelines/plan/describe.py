@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from thresher.operators.base import Measure
 from thresher.pipelines.cli.text import columns, counted, size_text, time_text
+from thresher.pipelines.plan.doubts import doubts
 from thresher.pipelines.plan.estimate import estimate, planned
 from thresher.pipelines.plan.keys import missing_keys
 from thresher.pipelines.plan.rates import measured_rates
@@ -19,7 +20,8 @@ def describe(run: "Run") -> dict[str, Any]:
     rates = measured_rates(run.folder)
     rehearsed = run.rehearse()
     tables = {table.plan.name: _table(run, table, rates) for table in rehearsed}
-    warnings = dict.fromkeys(map(str, missing_keys(rehearsed)))
+    doubted = [said for table in rehearsed for said in doubts(table.plan)]
+    warnings = dict.fromkeys([*map(str, missing_keys(rehearsed)), *doubted])
     return {"run": str(run.folder), "rates": rates, "tables": tables, "warnings": [*warnings]}
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from thresher.pipelines.plan.compile import compile_plan
+from thresher.pipelines.plan.doubts import doubts
 from thresher.schemas import UsageError
 
 RECIPE = """
@@ -18,6 +19,7 @@ tables:
     export: {text: %s}
 """
 MODEL = "backend: endpoint, model: m, endpoint: http://localhost:8000/v1"
+REASON = MODEL.replace("backend: endpoint, ", "")
 DRAW = "      - caption.draw: {%s}"
 
 
@@ -61,3 +63,20 @@ def test_columns_are_listed_as_mappings(load_text):
 )
 def test_texts_that_the_captioner_does_not_write(load_text, text, told):
     assert told in fault(load_text, "languages: [en], levels: [tags, short]", text=text)
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        ("      - caption\n", "Put `- quality`, `- palette` and `- ocr` before it."),
+        (
+            f"      - caption: {{{MODEL}}}\n      - caption.reason: {{{REASON}}}\n",
+            "Put `- caption.check` before",
+        ),
+        ("      - quality\n      - caption\n", ""),
+    ],
+)
+def test_steps_that_will_hardly_do_anything(load_text, steps, told):
+    head = RECIPE[: RECIPE.index("      - quality")]
+    said = doubts(compile_plan(load_text(head + steps)).tables["images"])
+    assert [told in one for one in said] == ([True] if told else [])
