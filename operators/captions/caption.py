@@ -89,7 +89,7 @@ class Caption(ChatMeasure):
     """
 
     params_model = CaptionParams
-    version = 2
+    version = 3
     source = (
         "levels and fields: HunyuanImage 3.0 (arXiv 2509.23951); text first, then the caption: Z-Image "
         "(arXiv 2511.22699)"

@@ -57,7 +57,7 @@ class CaptionDiff(ChatMeasure):
     """
 
     params_model = DiffParams
-    version = 2
+    version = 3
     views = (RGB, OTHERS)
     batch = 64
     source = (

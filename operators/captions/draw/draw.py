@@ -74,7 +74,7 @@ class CaptionDraw(Measure):
     """
 
     params_model = DrawParams
-    version = 2
+    version = 3
     source = "SANA (arXiv 2410.10629, section 3.1; its code sana_data.py); raw texts: arXiv 2510.01631"
     cost = "1 ms; 3 ms where a caption is synthesised"
 

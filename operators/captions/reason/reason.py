@@ -64,7 +64,7 @@ class CaptionReason(ChatMeasure):
     """
 
     params_model = ReasonParams
-    version = 2
+    version = 3
     source = (
         "T2T and T2TI: HunyuanImage 3.0 (arXiv 2509.23951, 2.2); key points and rewriting: PromptEnhancer "
         "(arXiv 2509.04545); partial requests: Z-Image (arXiv 2511.22699). Patterns and checks: ours"

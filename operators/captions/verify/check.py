@@ -70,7 +70,7 @@ class CaptionCheck(ChatMeasure):
     """
 
     params_model = CheckParams
-    version = 2
+    version = 3
     views = (NATIVE,)
     source = (
         "targets of confidence: arXiv 2509.04664; one question for each claim: TIFA (arXiv 2303.11897); "
