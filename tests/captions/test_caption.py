@@ -98,7 +98,7 @@ def captioned(cli, tmp_path: Path, chat_server) -> Callable[..., dict[str, Any]]
         (tmp_path / "r.yaml").write_text(json.dumps(recipe))
         cli.run("r.yaml", "--run", "run", "--local")
         rows = []
-        for shard in sorted((tmp_path / "out").rglob("*.tar")):
+        for shard in sorted((tmp_path / "out" / "latest").glob("*.tar")):
             with tarfile.open(shard) as tar:
                 rows += [json.load(tar.extractfile(m)) for m in tar if m.name.endswith(".json")]  # type: ignore[arg-type]
         return rows[0] if rows else {}
@@ -266,7 +266,7 @@ def test_kill_9_and_a_budget_lose_no_answer_of_two_steps(cli, tmp_path, chat_ser
     funnel = cli.run(*asked[1:])["tables"]["images"]["funnel"]
     assert [step["kept"] for step in funnel if step["label"].startswith("caption")] == [8, 8]
     requests = Counter(json.dumps(body, sort_keys=True) for body in server.bodies)
-    assert sum(requests.values()) - len(requests) <= 2 * 2, "those that were in flight at the two kills"
+    assert sum(requests.values()) - len(requests) <= 2 * 3, "those in flight at two kills and a stop"
     assert kept(tmp_path / "run") == len(requests) + 1 > written_in + gate + 8 * 5, "all, and the probe"
 
 

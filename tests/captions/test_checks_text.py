@@ -317,7 +317,8 @@ def test_flags_do_not_fail() -> None:
     ],
 )  # fmt: skip
 def test_denied_watermarks(text: str, agrees: float) -> None:
-    assert judged(of(text)).checks["watermark"] == agrees
+    facts = Facts(measured=(Measured(id="v1", column="watermark_p", value=0.1),))
+    assert judged(of(text, facts)).checks["watermark"] == agrees
 
 
 @pytest.mark.parametrize(

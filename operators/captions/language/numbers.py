@@ -46,7 +46,7 @@ _PAIRS = regex.compile(r"^ (?:pairs?|couples?)\b|^[双对](?!\p{Han}{0,2}[手眼
 _EN_SURE = regex.compile(r"^ \p{Ll}")
 _BESIDE_HYPHEN = regex.compile(r"[-–‑]")
 _PRONOUN = regex.compile(r"(?i)^ (?:of|or|by|to|and|at|in|on|are|is|were|was|have|has|who|that|which)\b")
-_DIGITS = regex.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
+_DIGITS = regex.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?")
 _SCALED = regex.compile(r"^ ?(dozen|hundred|thousand|million|billion|十|百|千|万|亿)")
 _GLUED = regex.compile(r"[\p{Latin}\d:/#.'\"×_-]")
 _DECADE = regex.compile(r"^(?:s\b|世纪|年代|st\b|nd\b|rd\b|th\b|折| ?% (?:off|discount)\b)")
@@ -114,7 +114,7 @@ def possible(text: str) -> frozenset[float]:
     """Every number that the text, its quotes included, may be read to hold, in either language."""
     plain = _read(text)
     found = {float(value) for _, _, value in _digits(plain)}
-    found |= {float(match) for match in regex.findall(r"\d+", plain) if len(match) < 16}
+    found |= {float(match) for match in regex.findall(r"[0-9]+", plain) if len(match) < 16}
     found |= {value for _, b, value in _english(plain) for value in (value, _paired(plain, b, value))}
     lowered = [word.casefold() for word in regex.findall(r"[\p{Latin}-]+", plain)]
     for word in (part for held in lowered for part in (held, *held.split("-"))):
