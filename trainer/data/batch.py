@@ -1,0 +1,193 @@
+"""What a model is given: packed rows as flat arrays. The seam between reading and learning.
+
+A `Row` is made in a reading process, of plain arrays; `collate` turns rows into a `Batch` of tensors, where
+images become latents or codes.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from thresher.trainer.plan.pattern import Kind
+from thresher.trainer.plan.plan import Slot
+
+PAD = -1
+"""Kind, document and segment of padding; target of a token that predicts nothing."""
+
+
+@dataclass
+class Picture:
+    """The neighbouring tokens that one copy of an image gives."""
+
+    at: int
+    """Place of its first token in the row."""
+    kind: Kind
+    grid: tuple[int, int]
+    """Tokens down and across."""
+    data: NDArray
+    """uint8 pixels (height, width, 3) of that grid, or stored float16 latents (down, across, channels)."""
+    time: float = 0.0
+    """Noise level in [0, 1]; 0 for all but noisy copies."""
+    noise: int = 0
+    """Key of its noise."""
+    features: NDArray | None = None
+    """float16 (down, across, width): stored features that a noisy copy's hidden states are drawn to."""
+
+
+@dataclass
+class Row:
+    """One packed row of L tokens: arrays (L,), `position` (L, 3)."""
+
+    token: NDArray[np.int64]
+    """A text's tokens; 0 for images."""
+    kind: NDArray[np.int64]
+    doc: NDArray[np.int64]
+    """Which sample of the row."""
+    seg: NDArray[np.int64]
+    """Which part of the row, rising; noisy images of one group share theirs."""
+    position: NDArray[np.int64]
+    """(order, y, x), see `trainer.md` 2.2: text n at (n, n, n), an image at n from (n, n, n) on."""
+    target: NDArray[np.int64]
+    """The token to predict; PAD for none."""
+    weight: NDArray[np.float32]
+    """Of a target in the cross-entropy; of each token of a noisy image 1 if it is learnt. 0 for a hole."""
+    pictures: list[Picture] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    """Document d of the row is `slots[d]`."""
+    holes: list[int] = field(default_factory=list)
+    """Documents that could not be read: they keep their place, and count as nothing."""
+
+
+class Latents(Protocol):
+    """Images as tokens: continuous vectors of unit variance, or codes."""
+
+    id: str
+    """Changes with the weights."""
+    stride: int
+    """Side of a token, px."""
+    channels: int
+    """Values of a token; of a code 0."""
+    codes: int
+    """How many codes there are; 0 for vectors."""
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """(n, 3, height, width) in [-1, 1] to (n, down, across, channels), or codes (n, down, across)."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """The inverse, clipped to [-1, 1]."""
+
+
+@dataclass
+class Batch:
+    """Rows as tensors (B, L); `position` (B, L, 3). Images' tokens lie one after another in row order."""
+
+    token: Tensor
+    kind: Tensor
+    doc: Tensor
+    seg: Tensor
+    position: Tensor
+    target: Tensor
+    weight: Tensor
+    latents: Tensor
+    """(N, channels): clean latents x of every CLEAN and NOISY token."""
+    noise: Tensor
+    """(N, channels): e; 0 where the token is clean."""
+    time: Tensor
+    """(N,): t."""
+    image: Tensor
+    """(N,): number of the token's picture in the batch."""
+    views: list[Tensor]
+    """(3, height, width) in [-1, 1] for each VIT picture, in row order."""
+    features: Tensor | None
+    """(M, width): stored features of the noisy tokens, in row order; None where none are stored."""
+    slots: list[list[Slot]]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        moved: dict[str, Any] = {
+            name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+            for name, value in vars(self).items()
+        }
+        return Batch(**moved | {"views": [view.to(device) for view in self.views]})
+
+
+def collate(rows: list[Row], latents: Latents, first_code: int, begin: int) -> Batch:
+    """Rows of one length as a batch. Codes are tokens from `first_code` on; `begin` stands before them."""
+
+    def stacked(name: str) -> Tensor:
+        return torch.from_numpy(np.stack([getattr(row, name) for row in rows]))
+
+    token, target, weight = stacked("token"), stacked("target"), stacked("weight")
+    pictures = [(b, picture) for b, row in enumerate(rows) for picture in row.pictures]
+    seen = [picture for _, picture in pictures if picture.kind is Kind.VIT]
+    made = [(b, picture) for b, picture in pictures if picture.kind is not Kind.VIT]
+    encoded = _encoded([picture for _, picture in made], latents)
+    values, noises, times, numbers = [], [], [], []
+    for i, ((b, picture), value) in enumerate(zip(made, encoded, strict=True)):
+        if picture.kind is Kind.VQ:
+            span = slice(picture.at, picture.at + value.numel())
+            codes = value.reshape(-1) + first_code
+            token[b, span] = torch.cat([codes.new_tensor([begin]), codes[:-1]])
+            target[b, span] = torch.where(weight[b, span] > 0, codes, PAD)
+            continue
+        flat = value.reshape(-1, latents.channels)
+        values.append(flat)
+        noises.append(_noise(picture, flat))
+        times.append(torch.full((len(flat),), picture.time))
+        numbers.append(torch.full((len(flat),), i))
+    none = torch.zeros(0, latents.channels)
+    stored = [p.features for _, p in made if p.kind is Kind.NOISY and p.features is not None]
+    noisy = sum(p.kind is Kind.NOISY for _, p in made)
+    return Batch(
+        token=token,
+        kind=stacked("kind"),
+        doc=stacked("doc"),
+        seg=stacked("seg"),
+        position=stacked("position"),
+        target=target,
+        weight=weight,
+        latents=torch.cat([none, *values]),
+        noise=torch.cat([none, *noises]),
+        time=torch.cat([torch.zeros(0), *times]),
+        image=torch.cat([torch.zeros(0, dtype=torch.long), *numbers]),
+        views=[_pixels(picture.data) for picture in seen],
+        features=torch.cat([torch.from_numpy(f.astype(np.float32)).flatten(0, 1) for f in stored])
+        if noisy and len(stored) == noisy
+        else None,
+        slots=[row.slots for row in rows],
+    )
+
+
+def noise(key: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Standard normal numbers that follow from a key alone (Philox, counter-based)."""
+    return np.random.Generator(np.random.Philox(key=key)).standard_normal(shape, np.float32)
+
+
+def _noise(picture: Picture, like: Tensor) -> Tensor:
+    if picture.kind is not Kind.NOISY:
+        return torch.zeros_like(like)
+    return torch.from_numpy(noise(picture.noise, tuple(like.shape)))
+
+
+def _pixels(data: NDArray) -> Tensor:
+    return torch.from_numpy(data).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def _encoded(pictures: list[Picture], latents: Latents) -> list[Tensor]:
+    """Latents or codes of each picture; pictures of one size are encoded together."""
+    out: dict[int, Tensor] = {}
+    sizes: dict[tuple[int, ...], list[int]] = {}
+    for i, picture in enumerate(pictures):
+        if picture.data.dtype == np.float16:
+            out[i] = torch.from_numpy(picture.data.astype(np.float32))
+        else:
+            sizes.setdefault(picture.data.shape, []).append(i)
+    for same in sizes.values():
+        stacked = torch.stack([_pixels(pictures[i].data) for i in same])
+        with torch.no_grad():
+            out |= dict(zip(same, latents.encode(stacked).float().cpu(), strict=True))
+    return [out[i] for i in range(len(pictures))]
