@@ -91,7 +91,7 @@ class Memo:
         return None if line is None else _unpacked(line)
 
     async def awaited(self, key: bytes) -> Kept | None:
-        """The same; of what is being asked for now, when that has ended, with an answer or without."""
+        """The kept answer of `key`, after an equal request that is under way has ended; None if none came."""
         if first := self._asked.get(key):
             await first.wait()
         return self.get(key)
