@@ -173,11 +173,18 @@ def gc(
 def demo_pool(
     directory: Annotated[Path, typer.Argument(help="An empty or new folder.")],
     seed: Annotated[int, typer.Option("--seed", help="Another seed plants another pool.")] = 0,
+    squares: Annotated[
+        int, typer.Option("--squares", min=0, help="Draw so many squares with captions instead.")
+    ] = 0,
+    wrong: Annotated[
+        float, typer.Option("--wrong", min=0, max=1, help="Share of squares whose caption is wrong.")
+    ] = 0.0,
 ) -> None:
     """Make the demo pool and, beside it, the truth about what was planted."""
     from thresher.pipelines.demo import make_pool
+    from thresher.pipelines.demo.squares import make_squares
 
-    print(make_pool(directory, seed))
+    print(make_squares(directory, squares, wrong, seed) if squares else make_pool(directory, seed))
 
 
 def demo_check(
