@@ -48,6 +48,22 @@ def test_a_row_is_as_long_as_planned_and_the_same_from_anywhere():
     assert max(slots.values()) == 1
 
 
+@pytest.mark.acceptance("T6")
+def test_a_late_step_is_found_without_those_before_it(tmp_path):
+    plan = Plan(mixed(), SHARES, STAGE)
+    plan.remember(tmp_path)
+    steps = [plan.step(t) for t in range(40)]
+    again = Plan(mixed(), SHARES, STAGE)
+    again.remember(tmp_path)
+    assert again.step(39) == steps[39]
+    assert again.window.cache_info().misses <= 2
+    torn = next(tmp_path.iterdir())
+    torn.write_bytes(torn.read_bytes()[:21] + bytes(11))
+    mended = Plan(mixed(), SHARES, STAGE)
+    mended.remember(tmp_path)
+    assert mended.step(39) == steps[39]
+
+
 @pytest.mark.acceptance("T4")
 def test_the_share_of_tokens_is_the_one_that_was_asked_for():
     plan = Plan(mixed(), SHARES, STAGE)

@@ -1,11 +1,13 @@
 """The plan of a stage: which samples make up which rows of which step."""
 
 import json
+import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
+from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -100,7 +102,7 @@ class Totals(NamedTuple):
 class Plan:
     """A pure function of sources, shares and stage: `step(t)` needs no step before it.
 
-    Only the number of rows in each window is remembered: eight bytes for four thousand samples.
+    Only the number of rows in each window is kept: eight bytes for four thousand samples.
     """
 
     def __init__(self, sources: Sequence[Samples], shares: Sequence[float], stage: Stage) -> None:
@@ -111,6 +113,7 @@ class Plan:
             for s in sources
         ]
         self._ends: list[int] = []
+        self._file: int | None = None
         self.window = lru_cache(8)(self._window)
 
     @cached_property
@@ -158,14 +161,32 @@ class Plan:
         """The window of row r, and the row's places in it."""
         while not self._ends or self._ends[-1] <= r:
             self._count_rows(len(self._ends))
+            if len(self._ends) > 8 and not self._ends[-1]:
+                raise ThresherError(
+                    f"no sample of {', '.join(s.name for s in self.sources)} becomes any tokens",
+                    mend="Look at `long`, the drops and the weights of captions of this stage",
+                )
         w = bisect_right(self._ends, r)
         window = self.window(w)
         return window, window.rows[r - (self._ends[w - 1] if w else 0)]
+
+    def remember(self, folder: Path) -> None:
+        """Keep in a file of `folder` how many rows windows have: any step is then found without those before.
+
+        Eight bytes a window, written as windows are met. Processes may share it: all write the same.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(folder / f"{self.hash}.rows", os.O_RDWR | os.O_CREAT, 0o644)
+        held = np.frombuffer(os.pread(self._file, os.fstat(self._file).st_size // 8 * 8, 0), "<i8")
+        whole = np.flatnonzero(np.diff(held, prepend=0) <= 0)
+        self._ends = held[: whole[0] if len(whole) else None].tolist()
 
     def _count_rows(self, w: int) -> None:
         """Know how many rows stand before the end of window w."""
         while len(self._ends) <= w:
             self._ends.append((self._ends or [0])[-1] + len(self.window(len(self._ends)).rows))
+            if self._file is not None:
+                os.pwrite(self._file, self._ends[-1].to_bytes(8, "little"), 8 * (len(self._ends) - 1))
 
     def realised(self, source: int, sample: int, slot: int) -> Realised:
         """What a sample becomes in a slot."""
