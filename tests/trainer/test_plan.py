@@ -8,6 +8,7 @@ import pytest
 
 from tests.trainer.simulated import EDIT, HOW, LARGE, SMALL, T2I, WORDS, Simulated
 from thresher.schemas import ThresherError
+from thresher.trainer.plan.balance import balanced
 from thresher.trainer.plan.plan import Plan, Stage
 
 STAGE = Stage("one", 0, 16_384, 32, HOW)
@@ -132,3 +133,18 @@ def test_what_a_slot_becomes_does_not_change_with_rows_or_windows():
         for source, sample, slot in ((s.source, s.sample, s.slot) for s in row):
             one, two = plan.realised(source, sample, slot), other.realised(source, sample, slot)
             assert all(np.array_equal(a, b) for a, b in zip(one[1:], two[1:], strict=True))
+
+
+def test_ranks_get_equal_numbers_of_rows_and_nearly_equal_costs():
+    plan = Plan(mixed(), SHARES, replace(STAGE, rows=32))
+    costs = plan.costs(0, 1.0, 1e-4)
+    for ranks in (1, 3, 8, 32, 40):
+        parts = balanced(costs, ranks)
+        assert sorted(i for part in parts for i in part) == list(range(32))
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    imbalance = []
+    for t in range(20):
+        costs = plan.costs(t, 1.0, 1e-4)
+        sums = [sum(costs[i] for i in part) for part in balanced(costs, 8)]
+        imbalance.append(max(sums) / (sum(sums) / 8))
+    assert np.mean(imbalance) <= 1.05

@@ -1,21 +1,22 @@
 """Rows of a step to ranks: equal numbers of rows, costs as equal as rows allow."""
 
 from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
 
 
 def balanced(costs: Sequence[float], ranks: int) -> list[list[int]]:
     """Rows of each rank by place in `costs`: the dearest first, each to the cheapest rank with room.
 
     Placement only: which rows make up the step, and so what is learnt, does not depend on it. Ranks differ
-    by at most one row.
+    by at most one row, the first having more.
     """
-    most, fuller = -(-len(costs) // ranks), len(costs) % ranks or ranks
+    rooms = [len(costs) // ranks + (rank < len(costs) % ranks) for rank in range(ranks)]
     out: list[list[int]] = [[] for _ in range(ranks)]
-    sums = [0.0] * ranks
+    waiting = [(0.0, rank) for rank in range(ranks) if rooms[rank]]
+    heapify(waiting)
     for i in sorted(range(len(costs)), key=lambda i: (-costs[i], i)):
-        full = sum(len(rows) == most for rows in out) >= fuller
-        open_ = [r for r in range(ranks) if len(out[r]) < most - full]
-        rank = min(open_, key=lambda r: (sums[r], r))
+        spent, rank = heappop(waiting)
         out[rank].append(i)
-        sums[rank] += costs[i]
+        if len(out[rank]) < rooms[rank]:
+            heappush(waiting, (spent + costs[i], rank))
     return [sorted(rows) for rows in out]

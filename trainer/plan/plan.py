@@ -83,13 +83,9 @@ class Window:
     source: Ints
     sample: Ints
     lengths: Ints
-    pairs: Ints
-    """Query and key tokens that see each other."""
-    texts: NDArray[np.float64]
-    """Weight of learnt text tokens and codes."""
-    images: Ints
-    """Learnt noisy images."""
     rows: list[list[int]]
+    sums: NDArray[np.float64]
+    """(rows, 4): tokens, query and key tokens that see each other, weight of learnt texts, learnt images."""
 
 
 class Totals(NamedTuple):
@@ -138,27 +134,27 @@ class Plan:
 
     def row(self, r: int) -> list[Slot]:
         """The samples of row r, in the order in which they stand in it."""
-        window, places = self._placed(r)
-        return [Slot(window.first + i, int(window.source[i]), int(window.sample[i])) for i in places]
+        window, place = self._placed(r)
+        at = window.rows[place]
+        found = zip(at, window.source[at].tolist(), window.sample[at].tolist(), strict=True)
+        return [Slot(window.first + i, source, sample) for i, source, sample in found]
 
     def totals(self, t: int) -> Totals:
         """What step t holds to be learnt."""
-        placed = [self._placed(r) for r in range(t * self.stage.rows, (t + 1) * self.stage.rows)]
-        return Totals(
-            float(sum(window.texts[places].sum() for window, places in placed)),
-            int(sum(window.images[places].sum() for window, places in placed)),
-        )
+        texts, images = self._sums(t)[:, 2:].sum(axis=0)
+        return Totals(float(texts), int(images))
 
     def costs(self, t: int, token: float, pair: float) -> list[float]:
         """What each row of step t costs, at so much a token and so much a visible pair."""
-        placed = [self._placed(r) for r in range(t * self.stage.rows, (t + 1) * self.stage.rows)]
-        return [
-            float(token * window.lengths[places].sum() + pair * window.pairs[places].sum())
-            for window, places in placed
-        ]
+        return (self._sums(t)[:, :2] @ (token, pair)).tolist()
 
-    def _placed(self, r: int) -> tuple[Window, list[int]]:
-        """The window of row r, and the row's places in it."""
+    def _sums(self, t: int) -> NDArray[np.float64]:
+        """(rows, 4) of step t, as `Window.sums`."""
+        placed = [self._placed(r) for r in range(t * self.stage.rows, (t + 1) * self.stage.rows)]
+        return np.array([window.sums[place] for window, place in placed])
+
+    def _placed(self, r: int) -> tuple[Window, int]:
+        """The window of row r, and which of its rows that is."""
         while not self._ends or self._ends[-1] <= r:
             self._count_rows(len(self._ends))
             if len(self._ends) > 8 and not self._ends[-1]:
@@ -168,7 +164,7 @@ class Plan:
                 )
         w = bisect_right(self._ends, r)
         window = self.window(w)
-        return window, window.rows[r - (self._ends[w - 1] if w else 0)]
+        return window, r - (self._ends[w - 1] if w else 0)
 
     def remember(self, folder: Path) -> None:
         """Keep in a file of `folder` how many rows windows have: any step is then found without those before.
@@ -196,7 +192,7 @@ class Plan:
         return pattern.realised(numbers, np.array([slot]), self.how, stage.seed, stage.name)
 
     def _sizes(self, source: int, samples: Ints, slots: Ints) -> NDArray[np.float64]:
-        """(n, 4): tokens, visible pairs, weight of learnt texts and learnt images of samples in slots."""
+        """(n, 4) of samples in slots, as `Window.sums`."""
         of, stage = self.sources[source], self.stage
         out, kinds = np.zeros((len(samples), 4)), of.pattern[samples]
         for p in np.unique(kinds):
@@ -219,12 +215,16 @@ class Plan:
             mine = source == s
             sample[mine] = self.orders[s].sample(ordinal[mine])
             sizes[mine] = self._sizes(s, sample[mine], first + np.flatnonzero(mine))
-        lengths, pairs, images = (sizes[:, i].astype(np.int64) for i in (0, 1, 3))
+        lengths = sizes[:, 0].astype(np.int64)
         self._refuse_long(source, sample, lengths)
         filled = np.flatnonzero(lengths)
         rows = [filled[row].tolist() for row in packed(lengths[filled].tolist(), stage.row)]
         moved = permute(np.arange(len(rows)), len(rows), key("row", stage.seed, stage.name, w)).tolist()
-        return Window(first, source, sample, lengths, pairs, sizes[:, 2], images, [rows[i] for i in moved])
+        rows = [rows[i] for i in moved]
+        starts = np.cumsum([0, *map(len, rows)])[:-1]
+        flat = [i for row in rows for i in row]
+        sums = np.add.reduceat(sizes[flat], starts, axis=0) if rows else np.zeros((0, 4))
+        return Window(first, source, sample, lengths, rows, sums)
 
     def _refuse_long(self, source: Ints, sample: Ints, lengths: Ints) -> None:
         long = np.flatnonzero(lengths > self.stage.row)
