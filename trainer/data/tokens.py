@@ -5,12 +5,20 @@ export itself is never touched, so that another tokenizer costs one pass over it
 """
 
 import json
+import os
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from thresher.schemas.segments import texts_of
+from thresher.schemas import ThresherError, UsageError
+from thresher.schemas.errors import nearest
+from thresher.schemas.manifest import Shard, fetch, open_export
+from thresher.schemas.segments import SEGMENTS, image_segment, text_segment, texts_of
+from thresher.trainer.plan.pattern import read_pattern
 
 COUNTS = pa.schema(
     [
@@ -56,12 +64,40 @@ class Bytes:
         return bytes(t - _SPECIAL for t in tokens if t >= _SPECIAL).decode(errors="replace")
 
 
+class Words:
+    """The words of a file, one a line, each with the space before it; all else is spelt in bytes."""
+
+    def __init__(self, file: Path) -> None:
+        data = file.read_bytes()
+        self._words = list(dict.fromkeys(data.decode().split()))
+        self._first = 256 + _SPECIAL
+        self._number = {word: i for i, word in enumerate(self._words, self._first)}
+        self.id = f"words-{blake2b(data, digest_size=8).hexdigest()}"
+        self.vocabulary = self._first + len(self._words)
+
+    def encode(self, text: str) -> list[int]:
+        """One token a known word, else one a byte. A space is added before the text."""
+        out: list[int] = []
+        for word in text.split(" "):
+            known = self._number.get(word)
+            out += [known] if known else (byte + _SPECIAL for byte in f" {word}".encode())
+        return out
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text; bytes that are no UTF-8 become replacement characters."""
+        told = (self._piece(token) for token in tokens if token >= _SPECIAL)
+        return b"".join(told).decode(errors="replace").removeprefix(" ")
+
+    def _piece(self, token: int) -> bytes:
+        if token < self._first:
+            return bytes([token - _SPECIAL])
+        return f" {self._words[token - self._first]}".encode()
+
+
 class Pretrained:
     """A tokenizer of the Hugging Face library from a folder or file `tokenizer.json`."""
 
     def __init__(self, path: Path) -> None:
-        from hashlib import blake2b
-
         from tokenizers import Tokenizer as Fast
 
         file = path / "tokenizer.json" if path.is_dir() else path
@@ -76,6 +112,20 @@ class Pretrained:
     def decode(self, tokens: list[int]) -> str:
         """The text."""
         return self._fast.decode([t - _SPECIAL for t in tokens if t >= _SPECIAL])
+
+
+def open_tokenizer(spec: str) -> Tokenizer:
+    """`bytes`, `words:FILE`, or the path of a `tokenizer.json` or its folder. Raises UsageError."""
+    kind, _, file = spec.partition(":")
+    try:
+        if spec == "bytes":
+            return Bytes()
+        return Words(Path(file)) if kind == "words" else Pretrained(Path(spec))
+    except Exception as error:
+        mend = (
+            f"Say `bytes`, `words:FILE` or the path of a tokenizer.json. {nearest(spec, ['bytes', 'words:'])}"
+        )
+        raise UsageError(f"the tokenizer {spec!r} cannot be opened: {error}", mend=mend.strip()) from error
 
 
 def structure(segments: list[dict[str, Any]]) -> str:
@@ -98,3 +148,63 @@ def numbers(segments: list[dict[str, Any]], tokenizer: Tokenizer) -> list[int]:
         else:
             out += [s["width"], s["height"]]
     return out
+
+
+def count(export: str | Path, tokenizer: Tokenizer) -> Path:
+    """Count the tokens of every sample of an export, where that is not done yet; returns the counts' folder.
+
+    One pass over the texts alone, a shard at a time. Raises ThresherError for a segment of no known kind.
+    """
+    held = open_export(export)
+    folder = held.home() / tokenizer.id
+    folder.mkdir(parents=True, exist_ok=True)
+    for shard in held.shards:
+        file = folder / f"{shard.stem}.parquet"
+        if not (
+            file.exists() and (pq.read_schema(file).metadata or {}).get(b"tar") == shard.tar_sha.encode()
+        ):
+            rows = [_counted(shard, row, tokenizer) for row in shard.rows(_COUNTED).to_pylist()]
+            table = pa.Table.from_pylist(rows, COUNTS.with_metadata({"tar": shard.tar_sha}))
+            half = file.with_suffix(f".{os.getpid()}.tmp")
+            pq.write_table(table, half)
+            half.replace(file)
+    return folder
+
+
+_COUNTED = ("key", "members", "member_offsets", "member_sizes", "widths", "heights")
+
+
+def _counted(shard: Shard, row: Mapping[str, Any], tokenizer: Tokenizer) -> dict[str, Any]:
+    places = dict(
+        zip(row["members"], zip(row["member_offsets"], row["member_sizes"], strict=True), strict=True)
+    )
+    size = row["widths"][0] if row["widths"] else 0, row["heights"][0] if row["heights"] else 0
+    try:
+        segments = segments_of(list(places), lambda name: fetch(shard.tar, *places[name]), size)
+    except ValueError:
+        segments = []
+    try:
+        read_pattern(segments)
+    except ValueError as error:
+        mend = "Mend what wrote the export: a sample is texts and images, by the contract of segments.json"
+        raise ThresherError(str(error), f"{shard.tar} {row['key']}{SEGMENTS}", mend) from error
+    return {"segments": structure(segments), "numbers": numbers(segments, tokenizer)}
+
+
+IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2")
+
+
+def segments_of(
+    members: list[str], read: Callable[[str], Any], size: tuple[int, int] = (0, 0)
+) -> list[dict[str, Any]]:
+    """Segments of a record with those members; one without a list of them is an image and its caption.
+
+    `size`: of that image, in px. Raises ValueError where the list cannot be read.
+    """
+    if SEGMENTS in members:
+        told: list[dict[str, Any]] = json.loads(bytes(read(SEGMENTS)))
+        return told
+    image = next((name for name in members if name in IMAGES), None)
+    text = bytes(read(".txt")).decode() if ".txt" in members else ""
+    segments = [text_segment(text, "cond", drop="text")] if text else []
+    return [*segments, image_segment(image, "target", *size)] if image else []

@@ -123,6 +123,11 @@ class Realised(NamedTuple):
     """(n, parts): of each token of a text or code in the cross-entropy, of a noisy image in its loss; 0 for
     what is not learnt."""
 
+    def only(self, n: int) -> "Realised":
+        """The same of one sample alone."""
+        at = slice(n, n + 1)
+        return Realised(self.parts, self.tokens[at], self.grids[at], self.variant[at], self.weight[at])
+
     @property
     def pairs(self) -> Ints:
         """(n,): query and key tokens of each sample of which one sees the other, as the mask has it."""

@@ -1,0 +1,215 @@
+"""A source's samples as flat columns on disk: what a plan needs of each, and where its bytes lie.
+
+Compiled once from the index and the token counts, and mapped into memory by every process: 34 bytes for an
+image with one caption, of which a plan reads 22. The ids lie apart, for they are only looked up.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from thresher.schemas import ThresherError
+from thresher.schemas.manifest import Export, open_export
+from thresher.trainer.data.tokens import Tokenizer, count
+from thresher.trainer.data.where import evaluated
+from thresher.trainer.plan.keys import Ints, key, uniform
+from thresher.trainer.plan.pattern import Pattern, Segment
+from thresher.trainer.plan.plan import Plan
+
+_COLUMNS: dict[str, Any] = {
+    "offset": np.uint32,
+    "size": np.uint32,
+    "crc": np.uint32,
+    "pattern": np.uint16,
+    "start": np.uint64,
+    "number": np.int32,
+    "id": np.dtype("V16"),
+}
+"""Offsets and sizes are in blocks of a tar; `start` says where a sample's numbers begin in `number`."""
+_BLOCK = 512
+HELD = "held"
+"""Name of the split of contents that `hold` keeps out of training."""
+
+
+class Place(NamedTuple):
+    """A record's bytes."""
+
+    shard: str
+    offset: int
+    size: int
+    crc: int
+
+
+class Source:
+    """The samples of an export that a run reads, in tar order: `plan.Samples`, and their places."""
+
+    def __init__(self, name: str, folder: Path, shards: Sequence[str]) -> None:
+        self.name, self.fingerprint = name, folder.name
+        self._column = {c: np.memmap(folder / c, of, "r") for c, of in _COLUMNS.items()}
+        self.pattern: NDArray[np.uint16] = self._column["pattern"]
+        told = json.loads((folder / "about.json").read_text())
+        self.patterns = [_pattern(text) for text in told["patterns"]]
+        self._ends, self._shards = np.array(told["ends"]), shards
+
+    def numbers(self, samples: Ints) -> Ints:
+        """Tokens and sizes of samples of one pattern, int64 (len(samples), k)."""
+        wide = self.patterns[self.pattern[samples[0]]].starts[-1]
+        at = self._column["start"][samples].astype(np.int64)[:, None] + np.arange(wide)
+        return self._column["number"][at].astype(np.int64)
+
+    def id(self, sample: int) -> str:
+        """32 hex digits."""
+        return self._column["id"][sample].tobytes().hex()
+
+    def place(self, sample: int) -> Place:
+        """Where the record lies."""
+        shard = self._shards[int(np.searchsorted(self._ends, sample, side="right"))]
+        offset, size, crc = (int(self._column[c][sample]) for c in ("offset", "size", "crc"))
+        return Place(shard, offset * _BLOCK, size * _BLOCK, crc)
+
+    def find(self, prefix: str) -> list[int]:
+        """The samples whose id begins with those hex digits: more than one where a sample is repeated."""
+        whole = bytes.fromhex(prefix[: len(prefix) // 2 * 2])
+        ids = self._column["id"].view(np.uint8).reshape(-1, 16)[:, : len(whole)]
+        found = np.flatnonzero((ids == np.frombuffer(whole, np.uint8)).all(axis=1)).tolist()
+        return [sample for sample in found if self.id(sample).startswith(prefix)]
+
+
+def open_source(
+    name: str,
+    export: str | Path,
+    tokenizer: Tokenizer,
+    *,
+    where: str | None = None,
+    split: str = "train",
+    hold: int = 0,
+) -> Source:
+    """The samples of `export` for which `where` holds, each as often an epoch as its `sampling_weight` says.
+
+    `split`: of the index's column of that name, or `held`: contents that `hold` per mille keep out of
+    training, by a hash of the image's bytes. What shares a group with them is not trained on either.
+    Raises ThresherError where the export is not whole or has no such sample, UsageError for `where`.
+    """
+    held = open_export(export)
+    folder = held.home() / tokenizer.id / held.key(tokenizer.id, where, split, hold)
+    if not folder.exists():
+        counts = count(export, tokenizer)
+        half = folder.with_suffix(f".{os.getpid()}.tmp")
+        _compile(held, counts, half, _Choice(held, where, split, hold))
+        try:
+            half.rename(folder)
+        except OSError:  # another process was first
+            shutil.rmtree(half)
+    if not (folder / "id").stat().st_size:
+        raise ThresherError(
+            f"the source {name!r} is empty: no sample of the split {split!r}"
+            + (f" has {where}" if where else ""),
+            held.url,
+            "Widen `where`, or name another split or export",
+        )
+    return Source(name, folder, [shard.tar for shard in held.shards])
+
+
+class Found(NamedTuple):
+    """A sample in a row of a step."""
+
+    source: str
+    id: str
+    epoch: int
+    step: int
+    row: int
+    place: int
+
+
+def find(plan: Plan, sources: Sequence[Source], prefix: str, epochs: int) -> Iterator[Found]:
+    """Where the plan has the samples whose id begins with `prefix`, in the first epochs."""
+    for s, source in enumerate(sources):
+        for sample in source.find(prefix.lower()):
+            for at in plan.where(s, sample, epochs):
+                yield Found(source.name, source.id(sample), *at)
+
+
+class _Choice:
+    """Which records of a shard are samples, and how often."""
+
+    def __init__(self, export: Export, where: str | None, split: str, hold: int) -> None:
+        self.where, self.split, self.hold, self.columns = where, split, hold, export.columns
+        self._groups: dict[str, set[Any]] = {"group_id": set(), "dup_group": set()}
+        for shard in export.shards if hold and split != HELD else []:
+            rows = shard.rows(["bytes_sha", *self._groups])
+            kept = rows.filter(pa.array(self._held(rows)))
+            for column, values in self._groups.items():
+                values.update(kept[column].drop_null().to_pylist())
+
+    def rows(self, rows: pa.Table) -> Ints:
+        """Row numbers, rising, as often as each stands in an epoch."""
+        chosen = np.ones(len(rows), bool)
+        if self.split == HELD:
+            chosen &= self._held(rows)
+        elif "split" in rows.column_names:
+            chosen &= pc.equal(rows["split"].fill_null("train"), self.split).to_numpy()
+        if self.split != HELD:
+            for column, values in self._groups.items():
+                among = pc.is_in(rows[column], pa.array(list(values), rows.schema.field(column).type))
+                chosen &= ~among.to_numpy()
+        if self.where:
+            chosen &= evaluated(self.where, rows, self.columns)
+        ids = np.frombuffer(b"".join(rows["id"].to_pylist()), np.int64)[::2]
+        weight = rows["sampling_weight"].to_numpy()
+        more = uniform(key("order", "weight"), ids) < weight % 1
+        return np.repeat(np.arange(len(rows)), np.where(chosen, weight.astype(np.int64) + more, 0))
+
+    def _held(self, rows: pa.Table) -> NDArray[np.bool_]:
+        content = pc.coalesce(rows["bytes_sha"].cast(pa.binary()), rows["group_id"].cast(pa.binary()))
+        first = np.frombuffer(b"".join(c[:8] for c in content.to_pylist()), "<u8")
+        return first % 1000 < self.hold
+
+
+def _compile(export: Export, counts: Path, folder: Path, choice: _Choice) -> None:
+    """Write the columns, shard by shard."""
+    folder.mkdir(parents=True, exist_ok=True)
+    patterns: dict[str, int] = {}
+    ends, numbers = [0], 0
+    files = {column: (folder / column).open("wb") for column in _COLUMNS}
+    for shard in export.shards:
+        rows, counted = shard.rows(), pq.read_table(counts / f"{shard.stem}.parquet")
+        segments = counted["segments"].combine_chunks()
+        number = [patterns.setdefault(text, len(patterns)) for text in segments.dictionary.to_pylist()]
+        at = choice.rows(rows)
+        at = at[(segments.indices.to_numpy()[at] != segments.dictionary.index("[]").as_py())]
+        held = counted["numbers"].combine_chunks().take(pa.array(at))
+        start = held.offsets.to_numpy()[:-1] - held.offsets[0].as_py() + numbers
+        for column, values in {
+            "offset": rows["offset"].to_numpy()[at] // _BLOCK,
+            "size": rows["size"].to_numpy()[at] // _BLOCK,
+            "crc": rows["crc32"].to_numpy()[at],
+            "pattern": np.array(number)[segments.indices.to_numpy()[at]],
+            "start": start,
+            "number": held.flatten().to_numpy(),
+            "id": np.frombuffer(b"".join(rows["id"].to_pylist()), "V16")[at],
+        }.items():
+            values.astype(_COLUMNS[column]).tofile(files[column])
+        numbers, ends = numbers + len(held.flatten()), [*ends, ends[-1] + len(at)]
+    for file in files.values():
+        file.close()
+    (folder / "about.json").write_text(json.dumps({"patterns": list(patterns), "ends": ends[1:]}))
+
+
+def _pattern(text: str) -> Pattern:
+    """The pattern of a structure as `tokens.structure` tells it."""
+    told = [{"variants": ()} | s for s in json.loads(text)]
+    return Pattern(
+        tuple(
+            Segment(s["kind"], s["role"], tuple(s["variants"]), bool(s["loss"]), s["drop"], s["group"])
+            for s in told
+        )
+    )

@@ -1,0 +1,142 @@
+"""A row of a plan as arrays: what each sample's segments become, in the places that the plan gave them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import exp
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from thresher.schemas.segments import texts_of
+from thresher.trainer.data.batch import PAD, Picture, Row
+from thresher.trainer.data.images import pixels
+from thresher.trainer.data.read import members
+from thresher.trainer.data.tokens import BEGIN, END, Tokenizer, segments_of
+from thresher.trainer.plan.keys import key, uniform
+from thresher.trainer.plan.pattern import Kind, Part, Pattern, Realised, grouped
+from thresher.trainer.plan.plan import Plan, Slot, Stage
+
+
+class Planned(NamedTuple):
+    """One sample of a row, before its bytes are there."""
+
+    slot: Slot
+    pattern: Pattern
+    made: Realised
+    """Of this sample alone."""
+
+
+def planned(plan: Plan, slots: Sequence[Slot]) -> list[Planned]:
+    """What the samples in `slots` become; those of one pattern are decided together."""
+    alike: dict[tuple[int, int], list[int]] = {}
+    for i, slot in enumerate(slots):
+        alike.setdefault((slot.source, int(plan.sources[slot.source].pattern[slot.sample])), []).append(i)
+    out: dict[int, Planned] = {}
+    for (s, p), held in alike.items():
+        source, stage = plan.sources[s], plan.stage
+        samples, places = (np.array([getattr(slots[i], what) for i in held]) for what in ("sample", "slot"))
+        told = source.patterns[p].realised(source.numbers(samples), places, plan.how, stage.seed, stage.name)
+        for n, i in enumerate(held):
+            out[i] = Planned(slots[i], source.patterns[p], told.only(n))
+    return [out[i] for i in range(len(slots))]
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Makes rows of one stage. Picklable: every decoding process holds one."""
+
+    stage: Stage
+    tokenizer: Tokenizer
+
+    def row(self, samples: Sequence[Planned], records: Sequence[Any]) -> tuple[Row, dict[int, str]]:
+        """The row of those samples, and for each of its holes the reason.
+
+        A record is the bytes of a sample, or the reason why there are none.
+        """
+        out, reasons, at, seg = blank(self.stage.row), dict[int, str](), 0, 0
+        for doc, (sample, record) in enumerate(zip(samples, records, strict=True)):
+            out.slots.append(sample.slot)
+            span = slice(at, at + int(sample.made.tokens.sum()))
+            try:
+                if isinstance(record, str):
+                    raise ValueError(record)
+                part = self.sample(sample, memoryview(record))
+            except Exception as error:  # whatever a decoder raises of a broken file costs its sample alone
+                out.holes.append(doc)
+                reasons[doc] = f"{type(error).__name__}: {error}"
+            else:
+                for name in _ARRAYS:
+                    getattr(out, name)[span] = getattr(part, name)
+                out.doc[span], out.seg[span] = doc, part.seg + seg
+                out.pictures += [replace(picture, at=at + picture.at) for picture in part.pictures]
+            at, seg = span.stop, seg + len(sample.made.parts)
+        return out, reasons
+
+    def sample(self, planned: Planned, record: memoryview) -> Row:
+        """One sample alone, as a row of its own length. Raises an exception if it is not what was planned."""
+        held = members(record)
+        segments = segments_of(list(held), held.__getitem__)
+        parts, tokens, grids, variant, weight = planned.made
+        out = blank(int(tokens.sum()))
+        seg_of = {p: seg for seg, same in enumerate(grouped(parts)) for p in same}
+        draw, at, start, ahead, last = _Draw(self.stage, planned.slot.slot), 0, 0, 0, -1
+        for p, part in enumerate(parts):
+            if not (n := int(tokens[0, p])):
+                continue
+            span, at = slice(at, at + n), at + n
+            if part.segment != last:  # copies of one image stand at one position
+                start, last = ahead, part.segment
+            out.kind[span], out.seg[span], out.weight[span] = part.kind, seg_of[p], weight[0, p]
+            if part.kind is Kind.TEXT:
+                name = planned.pattern.segments[part.segment].variants[variant[0, part.segment]]
+                text = self.tokenizer.encode(texts_of(segments[part.segment])[name])
+                if len(text) != n - 1:
+                    raise ValueError(f"the text {name!r} has {len(text)} tokens; {n - 1} were counted")
+                out.token[span] = [BEGIN, *text]
+                if weight[0, p]:
+                    out.target[span] = [*text, END]
+                out.position[span] = start + np.arange(n)[:, None]
+                ahead = start + n
+            else:
+                grid = down, across = int(grids[0, p, 0]), int(grids[0, p, 1])
+                rows, columns = np.divmod(np.arange(n), across)
+                out.position[span] = start + np.stack([0 * rows, rows, columns], axis=1)
+                ahead = max(ahead, start + max(grid))
+                how = self.stage.how.understanding if part.kind is Kind.VIT else self.stage.how.image
+                assert how is not None
+                data = pixels(held[segments[part.segment]["ref"]], down * how.stride, across * how.stride)
+                noisy = part.kind is Kind.NOISY
+                picture = Picture(span.start, part.kind, grid, data)
+                if noisy:
+                    picture.time, picture.noise = draw.time(part), draw.noise(part)
+                out.pictures.append(picture)
+        return out
+
+
+def blank(long: int) -> Row:
+    """A row of padding."""
+    token, kind, doc, seg, target = (np.full(long, fill) for fill in (0, PAD, PAD, PAD, PAD))
+    position, weight = np.zeros((long, 3), np.int64), np.zeros(long, np.float32)
+    return Row(token, kind, doc, seg, position, target, weight)
+
+
+_ARRAYS = ("token", "kind", "position", "target", "weight")
+
+
+class _Draw(NamedTuple):
+    """The random numbers of one slot's images, wherever it is read."""
+
+    stage: Stage
+    slot: int
+
+    def time(self, part: Part) -> float:
+        """Logit-normal, then shifted (SD3, arXiv 2403.03206): one for all images of a group."""
+        which = ("image", part.segment) if part.group is None else ("group", part.group)
+        u = uniform(key("time", self.stage.seed, self.stage.name, *which), np.array([self.slot]))[0]
+        t, shift = 1 / (1 + exp(-NormalDist().inv_cdf(max(u, 2**-54)))), self.stage.shift
+        return shift * t / (1 + (shift - 1) * t)
+
+    def noise(self, part: Part) -> int:
+        """The key of an image's noise."""
+        return key("noise", self.stage.seed, self.stage.name, self.slot, part.segment)
