@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from thresher.schemas.decisions import ID
 
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 
 
 def _field(name: str, dtype: pa.DataType, meaning: str = "", nullable: bool = False) -> pa.Field:
@@ -27,8 +27,12 @@ INDEX = pa.schema(
         _field("widths", pa.list_(pa.int32())),
         _field("heights", pa.list_(pa.int32())),
         _field("n_images", pa.int32()),
-        _field("text_chars", pa.map_(pa.string(), pa.int32()), "characters of each text member"),
-        _field("kinds", pa.string(), "segment string: c cond text, x text, T target image"),
+        _field(
+            "text_chars",
+            pa.map_(pa.string(), pa.int32()),
+            "characters of each text of the segments and of its variants",
+        ),
+        _field("kinds", pa.string(), "a letter for each segment, as `segments.kinds_of` has it"),
         _field("source", pa.string()),
         _field("task", pa.string()),
         _field("synthetic", pa.bool_()),
@@ -36,6 +40,7 @@ INDEX = pa.schema(
         _field("dup_group", pa.uint64(), nullable=True),
         _field("group_id", ID, "id of the root image, video or document"),
         _field("scores", pa.map_(pa.string(), pa.float32()), "every numeric column"),
+        _field("split", pa.string(), "the column `split`; null where there is none", nullable=True),
         _field("licence", pa.string()),
         _field("bytes_sha", pa.binary(32), nullable=True),
         _field("content", pa.binary(16), "differs whenever anything of the exported record does"),

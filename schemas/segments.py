@@ -68,6 +68,16 @@ def kinds_of(segments: Sequence[Mapping[str, Any]]) -> str:
     return "".join((texts if s["kind"] == "text" else images)[s["role"]] for s in segments)
 
 
+def characters_of(segments: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Characters of every version of every text; from the second text on its place follows: `text.2`."""
+    texts = [texts_of(s) for s in segments if s["kind"] == "text"]
+    return {
+        name if place == 1 else f"{name}.{place}": len(text)
+        for place, held in enumerate(texts, 1)
+        for name, text in held.items()
+    }
+
+
 def problems(segments: Sequence[Mapping[str, Any]], members: Collection[str]) -> list[str]:
     """What is wrong with a sample's segments, in words; `members`: names in its record, without the key."""
     found = []

@@ -41,6 +41,7 @@ class ShardExport(Export):
 
     params_model = ExportParams
     reads = ("width", "height", "format", "bytes", "bytes_sha")
+    version = 2
     source = "ours; the tar convention of webdataset"
 
     def needs(self) -> tuple[str, ...]:

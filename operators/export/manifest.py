@@ -17,10 +17,12 @@ from thresher.operators.export.sana import SIDECARS
 from thresher.schemas import ThresherError
 from thresher.schemas.sidecar import dumps
 
-DATASET_VERSION = 3
+DATASET_VERSION = 4
 MANIFEST = "dataset.json"
 SCHEMA = "schema.arrow"
 WIDS = "wids.json"
+
+_ANEW = "Run the recipe again: the export is written anew"
 
 Files = dict[str, dict[str, Any]]
 
@@ -48,6 +50,17 @@ def read_finished(folder: Path) -> dict[str, Any] | None:
         return None
     except (ValueError, KeyError, AttributeError):
         return None
+
+
+def require_current(dataset: Mapping[str, Any], where: Path | str, mend: str = _ANEW) -> None:
+    """Raise ThresherError if an export has another format than this Thresher writes and reads."""
+    version = dataset["dataset_version"]
+    if version != DATASET_VERSION:
+        raise ThresherError(
+            f"the export there has version {version} of the format, this Thresher reads {DATASET_VERSION}",
+            where=str(where),
+            mend=mend,
+        )
 
 
 def refuse_other(finished: Mapping[str, Any], wanted: Mapping[str, Any], folder: Path) -> None:

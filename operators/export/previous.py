@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from thresher.operators.export.files import explain_full_disk, sync_folder
-from thresher.operators.export.manifest import DATASET_VERSION, SCHEMA, read_finished
+from thresher.operators.export.manifest import DATASET_VERSION, SCHEMA, read_finished, require_current
 from thresher.operators.export.placement import Shard
 from thresher.operators.export.tar import Packed
 from thresher.operators.shuffle import save_array
@@ -126,7 +126,7 @@ class Previous:
 def appendable(path: str | None, who: Mapping[str, Any]) -> Previous | None:
     """The finished export in the folder `path` that `append` grows, or None if no path is given.
 
-    Raises ThresherError if there is none, or if another recipe or table made it.
+    Raises ThresherError if there is none, or if another recipe, table or version of the format made it.
     """
     if path is None:
         return None
@@ -135,6 +135,7 @@ def appendable(path: str | None, who: Mapping[str, Any]) -> Previous | None:
         raise ThresherError(
             "there is no finished export to append to", where=path, mend="Export with `placement: hash` first"
         )
+    require_current(dataset, path, "Export with `placement: hash`: shards of both cannot stand in one index")
     made, mine = dataset["identity"], who["identity"]
     if any(name in mine and made.get(name) != mine[name] for name in ("recipe", "table")):
         raise ThresherError(

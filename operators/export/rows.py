@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from thresher.operators.base import TableReader
+from thresher.operators.export import segments
 from thresher.operators.export.files import explain_full_disk
 from thresher.operators.export.images import target
 from thresher.operators.export.params import ExportParams
@@ -32,7 +33,20 @@ from thresher.schemas.ids import byte_rows
 from thresher.schemas.index import INDEX
 from thresher.schemas.records import IMAGE, MEDIA
 
-INDEXED = ("scores", "bucket", "source", "synthetic", "sampling_weight", "dup_group", "licence", "bytes_sha")
+INDEXED = (
+    "scores",
+    "bucket",
+    "text_chars",
+    "kinds",
+    "source",
+    "task",
+    "synthetic",
+    "sampling_weight",
+    "dup_group",
+    "split",
+    "licence",
+    "bytes_sha",
+)
 
 ROW = pa.schema(
     [
@@ -44,6 +58,7 @@ ROW = pa.schema(
         pa.field("text", pa.string()),
         pa.field("content", pa.binary(16), metadata={"meaning": "what the record is made of, as a digest"}),
         pa.field("record", pa.string(), metadata={"meaning": "the JSON member; null: the record is copied"}),
+        pa.field("segments", pa.string(), metadata={"meaning": "the member `KEY.segments.json`"}),
         pa.field("width", pa.int32(), metadata={"meaning": "of the exported image"}),
         pa.field("height", pa.int32()),
         pa.field("extension", pa.string()),
@@ -136,11 +151,13 @@ class Scatter:
             target(self.params, width, height, form, sizes[b])
             for width, height, form, b in zip(*shapes, buckets, strict=True)
         ]
-        for name, default in (("sampling_weight", 1.0), ("dup_group", None)):
+        for name, default in (("sampling_weight", 1.0), ("dup_group", None), ("split", None)):
             if name not in measured:
                 table = table.append_column(name, pa.repeat(pa.scalar(default), len(table)))
+        text = self.params.text_column(measured)
         made = {
-            "text": table[self.params.text_column(measured)],
+            **segments.described(table, text, measured, goals),
+            "text": table[text],
             "record": records_json(table, record_schema(measured)),
             "width": [goal.width for goal in goals],
             "height": [goal.height for goal in goals],

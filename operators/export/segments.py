@@ -1,92 +1,68 @@
-"""`KEY.segments.json`: a record's reasoning sample as the ordered parts that a trainer reads."""
+"""`KEY.segments.json` of every record, and what the index says of it, column by column."""
 
 import json
-import unicodedata
-from typing import Any, NamedTuple
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import pyarrow as pa
+
+from thresher.operators.export.images import Target
+from thresher.schemas import Column
+from thresher.schemas.segments import Segment, characters_of, image_segment, kinds_of, text_segment
 from thresher.schemas.sidecar import dumps
 
-MEMBER = ".segments.json"
-_COLUMN = "reasoning"
+REASONING = "reasoning"
+_CAPTION = re.compile(r"(?P<record>.+)\.(en|zh)\.\w+")
 
 
-class Described(NamedTuple):
-    """What the index says of a record's segments: `kinds` (c cond, x text, T target), `task`, and the
-    characters of each text."""
-
-    kinds: str
-    task: str
-    text_chars: list[tuple[str, int]]
+def caption_columns(measured: Mapping[str, Column]) -> list[str]:
+    """The columns of captions, such as `caption.en.short`: null where a text did not pass its checks."""
+    texts = sorted(name for name, column in measured.items() if column.dtype == pa.string())
+    found = ((name, _CAPTION.fullmatch(name)) for name in texts)
+    return [name for name, parts in found if parts and parts["record"] in measured]
 
 
-def segments(record: str, image: str, width: int, height: int) -> list[dict[str, Any]] | None:
-    """Segments of the record whose JSON member is `record`, or None if it has no sample that passed.
+def described(
+    table: pa.Table, text: str, measured: Mapping[str, Column], goals: Sequence[Target]
+) -> dict[str, list[Any]]:
+    """`segments` (the member's text), `kinds`, `task` and `text_chars` of each row of `table`.
 
-    `image`: name of its image member, without the key; `width` and `height`: of that image, in px.
+    `text`: column of `KEY.txt`; `goals`: what becomes of each image.
     """
-    sample = _sample(record)
-    if sample is None:
-        return None
-    parts = [_text(sample["prompt"], "cond", "user")]
-    parts += [_text(sample[name], "target", "assistant") for name in _targets(sample)]
+    names = caption_columns(measured)
+    captions = zip(*(table[name].to_pylist() for name in names), strict=True) if names else [()] * len(table)
+    samples = table[REASONING].to_pylist() if REASONING in measured else [None] * len(table)
+    made: dict[str, list[Any]] = {"segments": [], "kinds": [], "task": [], "text_chars": []}
+    for own, passed, held, goal in zip(table[text].to_pylist(), captions, samples, goals, strict=True):
+        sample = _passed(held)
+        variants = {name: one for name, one in zip(names, passed, strict=True) if one}
+        parts = _reasoning(sample, goal) if sample else _plain(own, variants, goal)
+        made["segments"].append(dumps(parts))
+        made["kinds"].append(kinds_of(parts))
+        made["task"].append(sample["kind"].lower() if sample else "image")
+        made["text_chars"].append(list(characters_of(parts).items()))
+    return made
+
+
+def _plain(text: str | None, variants: dict[str, str], goal: Target) -> list[Segment]:
+    """The picture, after its texts if it has any."""
+    told = [text_segment(text or None, "cond", variants=variants, drop="text")] if text or variants else []
+    return [*told, image_segment(f".{goal.extension}", "target", goal.width, goal.height)]
+
+
+def _reasoning(sample: dict[str, Any], goal: Target) -> list[Segment]:
+    """A request, what is thought and said of it, and for T2TI the picture."""
+    learnt = ("refined",) if sample["kind"] == "rewrite" else ("trace", "refined")
+    parts = [text_segment(sample["prompt"], "cond", drop="text", turn="user")]
+    parts += [text_segment(sample[name], "target", turn="assistant") for name in learnt]
     if sample["kind"] == "T2TI":
-        drawn = {"kind": "image", "role": "target", "ref": image, "loss": True, "turn": "assistant"}
-        parts.append(_EMPTY | drawn | {"width": width, "height": height})
+        size = goal.width, goal.height
+        parts.append(image_segment(f".{goal.extension}", "target", *size, turn="assistant"))
     return parts
 
 
-def written(record: str, image: str, width: int, height: int) -> dict[str, bytes]:
-    """The member of that record, or nothing."""
-    found = segments(record, image, width, height)
-    return {} if found is None else {MEMBER: dumps(found).encode()}
-
-
-def described(record: str, text: str | None) -> Described:
-    """The index's fields for a record with the caption `text`, whether it has segments or not."""
-    chars = [("txt", len(text))] if text else []
-    sample = _sample(record)
-    if sample is None:
-        return Described("cT" if text else "T", "image", chars)
-    names = ("prompt", *_targets(sample))
-    kinds = "c" + "x" * (len(names) - 1) + ("T" if sample["kind"] == "T2TI" else "")
-    return Described(
-        kinds, sample["kind"].lower(), [*chars, *((name, len(_nfc(sample[name]))) for name in names)]
-    )
-
-
-_EMPTY: dict[str, Any] = {
-    "kind": "text",
-    "role": "cond",
-    "ref": None,
-    "variants": {},
-    "loss": False,
-    "drop": None,
-    "frame_time": None,
-    "group": None,
-    "turn": "none",
-    "width": None,
-    "height": None,
-}
-
-
-def _text(text: str, role: str, turn: str) -> dict[str, Any]:
-    """Text stands in the segment itself; a prompt may be dropped for guidance, what follows is learnt."""
-    drop = "text" if role == "cond" else None
-    return _EMPTY | {"role": role, "ref": _nfc(text), "loss": role == "target", "drop": drop, "turn": turn}
-
-
-def _targets(sample: dict[str, Any]) -> tuple[str, ...]:
-    return ("refined",) if sample["kind"] == "rewrite" else ("trace", "refined")
-
-
-def _sample(record: str) -> dict[str, Any] | None:
-    """The reasoning sample in a JSON member, if it passed its checks."""
-    if f'"{_COLUMN}":"' not in record:
-        return None
-    held = json.loads(record).get(_COLUMN)
+def _passed(held: str | None) -> dict[str, Any] | None:
+    """A reasoning sample that passed its checks."""
     sample: dict[str, Any] = json.loads(held) if held else {"status": "fail"}
     return sample if sample.get("status", "pass") == "pass" else None
-
-
-def _nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)

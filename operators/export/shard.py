@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from thresher.operators.export import sana, segments
+from thresher.operators.export import sana
 from thresher.operators.export.files import atomic, explain_full_disk, write_whole
 from thresher.operators.export.images import Target, render
 from thresher.operators.export.members import member_names
@@ -25,6 +25,7 @@ from thresher.operators.views.opener import MediaError, Opener
 from thresher.schemas import Media, ThresherError
 from thresher.schemas.ids import words_of
 from thresher.schemas.index import INDEX
+from thresher.schemas.segments import SEGMENTS
 from thresher.schemas.uris import split_fragment
 
 WINDOW = 64 << 20
@@ -141,9 +142,9 @@ class ShardMaker:
             except MediaError as error:
                 raise self._lost(row, media[main], f"cannot be decoded: {error}") from error
         own = {f".{row['extension']}": image, ".json": row["record"].encode()}
+        own[SEGMENTS] = row["segments"].encode()
         if row["text"]:
             own[".txt"] = row["text"].encode()
-        own |= segments.written(row["record"], f".{row['extension']}", row["width"], row["height"])
         extras = [i for i, medium in enumerate(media) if medium.role == "extra"]
         names = member_names([media[i].format for i in extras], row["extension"])
         return own | {name: data[i] for name, i in zip(names, extras, strict=True)}
@@ -194,16 +195,12 @@ _DESCRIBED = [name for name in INDEX.names if name not in ("shard", "ordinal", *
 
 def _described(rows: pa.Table) -> pa.Table:
     """Those fields of new records, from their `ROW`s."""
-    ids, told = rows["id"].to_pylist(), zip(rows["record"].to_pylist(), rows["text"].to_pylist(), strict=True)
-    about = [segments.described(record, text) for record, text in told]
+    ids = rows["id"].to_pylist()
     made = {
         "key": [value.hex() for value in ids],
         "widths": [[width] for width in rows["width"].to_pylist()],
         "heights": [[height] for height in rows["height"].to_pylist()],
         "n_images": [1] * len(rows),
-        "text_chars": [one.text_chars for one in about],
-        "kinds": [one.kinds for one in about],
-        "task": [one.task for one in about],
         "group_id": ids,
     }
     fields = [INDEX.field(name) for name in _DESCRIBED]

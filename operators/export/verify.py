@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from thresher.operators.export.files import TEMPORARY
-from thresher.operators.export.manifest import MANIFEST, SCHEMA, read_finished
+from thresher.operators.export.manifest import MANIFEST, SCHEMA, read_finished, require_current
 from thresher.operators.export.tar import END, members
 from thresher.schemas import ThresherError
 from thresher.schemas.index import INDEX, LOCATED
+from thresher.schemas.segments import SEGMENTS, kinds_of, problems
 from thresher.schemas.sidecar import restore, row_from_json
 
 BATCH = 256
@@ -57,8 +58,9 @@ def verify(export: str, progress: Progress | None = None) -> VerifyReport:
     """Check every file of the export in the folder `export` against `dataset.json` and the index.
 
     Checked: missing and extra files, SHA-256 and size of each file; for each record its CRC-32,
-    tar headers, member names, offsets and sizes, and its JSON against the schema. `progress` is
-    called with (bytes done, bytes in all). Raises ThresherError if there is no finished export.
+    tar headers, member names, offsets and sizes, its JSON against the schema and its segments.
+    `progress` is called with (bytes done, bytes in all). Raises ThresherError if there is no finished
+    export, or one of another version of the format.
     """
     folder = Path(export)
     dataset = read_finished(folder)
@@ -68,6 +70,7 @@ def verify(export: str, progress: Progress | None = None) -> VerifyReport:
         raise ThresherError(
             f"there is no {MANIFEST}, so no finished export", where=export, mend="Run the recipe to finish it"
         )
+    require_current(dataset, folder)
     files: dict[str, dict[str, Any]] = dataset["files"]
     report = VerifyReport()
     report.faults += _file_faults(folder, files)
@@ -101,8 +104,9 @@ def _file_faults(folder: Path, files: Mapping[str, dict[str, Any]]) -> Iterator[
     for name, about in sorted(files.items()):
         path = folder / name
         if not name.endswith(".tar") and path.exists():
-            data = path.read_bytes()
-            if len(data) != about["bytes"] or hashlib.sha256(data).hexdigest() != about["sha256"]:
+            with open(path, "rb") as file:
+                sha = hashlib.file_digest(file, "sha256").hexdigest()
+            if path.stat().st_size != about["bytes"] or sha != about["sha256"]:
                 yield Fault(name, None, None, f"differs from its checksum in {MANIFEST}")
 
 
@@ -119,9 +123,10 @@ def _shard(
             if not index.schema.equals(INDEX):
                 report.faults.append(Fault(index_name, None, None, "is no shard index of this version"))
             else:
-                for batch in index.select(LOCATED).to_batches(BATCH):
+                for batch in index.select([*LOCATED, "kinds"]).to_batches(BATCH):
                     read = list(_records(file, batch.to_pylist(), path.name, sha, report.faults))
                     report.faults += _json_faults(read, path.name, schema)
+                    report.faults += _segment_faults(read, path.name)
                     report.records += len(batch)
                     yield sum(len(data) for _, data in read)
                 if len(report.faults) == before and file.tell() + len(END) != about["bytes"]:
@@ -182,7 +187,7 @@ def _json_faults(
     """Records whose JSON member breaks the schema: all at once, and one by one only if that fails."""
     if schema is None:
         return []
-    texts = [_json_member(row, data) for row, data in records]
+    texts = [_member(row, data, ".json") for row, data in records]
     try:
         parsed = [json.loads(text) for text in texts]
         if all(
@@ -210,7 +215,23 @@ def _json_fault(row: dict[str, Any], text: bytes, schema: pa.Schema) -> str | No
     return None if right else "the JSON member is of another record"
 
 
-def _json_member(row: dict[str, Any], data: bytes) -> bytes:
-    member = row["members"].index(".json")
+def _segment_faults(records: list[tuple[dict[str, Any], bytes]], shard: str) -> list[Fault]:
+    """Records whose segments cannot be read, name no member, or are not those that the index tells of."""
+    found = []
+    for row, data in records:
+        try:
+            parts = json.loads(_member(row, data, SEGMENTS))
+            told = problems(parts, row["members"])
+            if not told and kinds_of(parts) != row["kinds"]:
+                told = [f"the segments are {kinds_of(parts)}, the index says {row['kinds']}"]
+        except (ValueError, AttributeError, TypeError) as error:
+            told = [f"the member {SEGMENTS} is missing or no list of segments: {error}"]
+        found += [Fault(shard, row["key"], row["offset"], what) for what in told]
+    return found
+
+
+def _member(row: dict[str, Any], data: bytes, name: str) -> bytes:
+    """Raises ValueError if the record has no such member."""
+    member = row["members"].index(name)
     start = row["member_offsets"][member] - row["offset"]
     return data[start : start + row["member_sizes"][member]]

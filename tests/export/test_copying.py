@@ -83,5 +83,5 @@ def test_a_damaged_export_is_not_copied_from(
         shard.unlink()
     else:
         manifest = tmp_path / "before" / "dataset.json"
-        manifest.write_text(manifest.read_text().replace('"dataset_version": 3', '"dataset_version": 1'))
+        manifest.write_text(manifest.read_text().replace('"dataset_version": 4', '"dataset_version": 1'))
     check(pool, rows=pool.rows[:25], shard_size=20_000)

@@ -133,7 +133,7 @@ def test_the_text_member_is_the_drawn_caption_or_the_column_that_is_named(
         assert {k: json.loads(s["json"])["text"] for k, s in samples.items()} == raw
         index = pq.read_table(tmp_path / name / "index.parquet")
         assert dict(zip(index["key"].to_pylist(), index["text_chars"].to_pylist(), strict=True)) == {
-            key: [("txt", len(text))] if text else [] for key, text in wanted.items()
+            key: [("text", len(text))] if text else [] for key, text in wanted.items()
         }
 
 

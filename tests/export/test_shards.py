@@ -51,7 +51,7 @@ def test_original_bytes_sidecars_keys_and_unknown_members_survive(
         assert (f"{key}.txt" in found) == bool(row["text"])
         if row["text"]:
             assert found[f"{key}.txt"].decode() == row["text"]
-        expected += 2 + bool(row["text"])
+        expected += 3 + bool(row["text"])
     key = image_pool.rows[-1]["id"].hex()
     assert found[f"{key}.npy"] == b"\x93NUMPY" + bytes(range(100))
     assert found[f"{key}.seg.png"] == b"mask"
@@ -150,11 +150,11 @@ def test_index_rows(blob_pool: Callable[..., Any], export: Callable[..., Any], t
         row = rows[given["id"]]
         assert row["widths"] == [given["width"]] and row["heights"] == [given["height"]]
         assert row["kinds"] == ("cT" if given["text"] else "T")
-        assert dict(row["text_chars"]) == ({"txt": len(given["text"])} if given["text"] else {})
+        assert dict(row["text_chars"]) == ({"text": len(given["text"])} if given["text"] else {})
         assert row["bytes_sha"] == given["bytes_sha"] and row["dup_group"] == given["dup_group"]
         scores = dict(row["scores"])
         assert set(scores) == {"width", "height", "bytes", "sharpness", "dup_group"}
-        assert row["sampling_weight"] == 1.0 and row["group_id"] == given["id"]
+        assert row["sampling_weight"] == 1.0 and row["group_id"] == given["id"] and row["split"] is None
         assert (row["bucket"] == "small") == (given["width"] == 100)
 
 

@@ -2,7 +2,7 @@
 
 import io
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -20,7 +20,7 @@ from thresher.operators.export.records import record_schema
 from thresher.operators.export.tar import END, pack
 from thresher.schemas.index import INDEX
 from thresher.schemas.records import IMAGE_VERSION
-from thresher.schemas.segments import SEGMENTS, image_segment, kinds_of, text_segment, texts_of
+from thresher.schemas.segments import SEGMENTS, characters_of, image_segment, kinds_of, text_segment
 from thresher.schemas.sidecar import dumps, row_to_json
 
 
@@ -38,6 +38,7 @@ class Sample:
     scores: Mapping[str, float] = field(default_factory=dict)
     dup_group: int | None = None
     weight: float = 1.0
+    split: str | None = None
 
 
 def png(width: int, height: int, colour: Sequence[int] = (200, 40, 40), seed: int | None = None) -> bytes:
@@ -66,9 +67,13 @@ def words(text: str, **more: Any) -> Sample:
 
 
 def write_export(
-    folder: Path, samples: Iterable[Sample], per_shard: int = 100, name: str = "fixture"
+    folder: Path,
+    samples: Iterable[Sample],
+    per_shard: int = 100,
+    name: str = "fixture",
+    spoil: Callable[[Sample], dict[str, bytes]] = lambda sample: {},
 ) -> Path:
-    """Write `samples` as an export; returns its folder."""
+    """Write `samples` as an export; returns its folder. `spoil`: members that replace a sample's own."""
     manifest.prepare(folder)
     who = manifest.identity_of({"table": name}, ExportParams(), 0)
     keyed = sorted(((_id(s, i), s) for i, s in enumerate(samples)), key=lambda pair: pair[0])
@@ -80,6 +85,7 @@ def write_export(
         for id_, sample in held:
             members = sample.members | {SEGMENTS: dumps(sample.segments).encode()}
             members[".json"] = _record(id_, sample, name)
+            members |= spoil(sample)
             packed = pack(id_.hex(), members)
             rows.append(_row(id_, sample, shard, len(rows), len(tar), packed, name))
             tar += packed.data
@@ -112,7 +118,6 @@ def _row(
     id_: bytes, sample: Sample, shard: Shard, ordinal: int, start: int, packed: Any, source: str
 ) -> dict[str, Any]:
     images = [s for s in sample.segments if s["kind"] == "image"]
-    texts = [(n, len(t)) for s in sample.segments if s["kind"] == "text" for n, t in texts_of(s).items()]
     first = next((sample.members[s["ref"]] for s in images), None)
     values = {
         "id": id_,
@@ -129,7 +134,7 @@ def _row(
         "widths": [s["width"] for s in images],
         "heights": [s["height"] for s in images],
         "n_images": len(images),
-        "text_chars": list(dict(texts).items()),
+        "text_chars": list(characters_of(sample.segments).items()),
         "kinds": kinds_of(sample.segments),
         "source": source,
         "task": sample.task,
@@ -138,6 +143,7 @@ def _row(
         "dup_group": sample.dup_group,
         "group_id": blake2b(sample.group.encode(), digest_size=16).digest() if sample.group else id_,
         "scores": list(sample.scores.items()),
+        "split": sample.split,
         "licence": "CC0-1.0",
         "bytes_sha": sha256(first).digest() if first else None,
         "content": blake2b(packed.data, digest_size=16).digest(),
