@@ -91,7 +91,10 @@ def _every_once(rows: pa.Table) -> pa.Table:
     ones = pa.array(np.ones(len(rows), np.float32))
     weight = rows.schema.get_field_index("sampling_weight")
     rows = rows.set_column(weight, rows.schema.field(weight), ones)
-    return rows.drop_columns("split") if "split" in rows.column_names else rows
+    if "split" not in rows.column_names:
+        return rows
+    split = rows.schema.get_field_index("split")
+    return rows.set_column(split, rows.schema.field(split), pa.nulls(len(rows), pa.string()))
 
 
 def _of_shard(name: str) -> bool:

@@ -5,9 +5,9 @@ from itertools import count
 
 import numpy as np
 
-from thresher.trainer.data.batch import PAD, Picture, Row
-from thresher.trainer.plan.pattern import CAUSAL, Kind
-from thresher.trainer.plan.plan import Slot, Totals
+from thresher.loader.plan.pattern import CAUSAL, Kind
+from thresher.loader.plan.plan import Slot, Totals
+from thresher.loader.row import PAD, Picture, Row
 
 _numbers = count()
 

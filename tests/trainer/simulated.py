@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from thresher.trainer.plan.buckets import Buckets
-from thresher.trainer.plan.keys import uniform
-from thresher.trainer.plan.pattern import Pattern, Realising, Segment
+from thresher.loader.plan.buckets import Buckets
+from thresher.loader.plan.keys import uniform
+from thresher.loader.plan.pattern import Pattern, Realising, Segment
 
 CAPTION = Segment("text", "cond", ("text",), False, "text", None)
 IMAGE = Segment("image", "target", (), True, None, None)

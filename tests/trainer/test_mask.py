@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.trainer.rows import image, noise_image, row, text
+from thresher.loader.plan.pattern import CAUSAL, Kind
 from thresher.schemas import UsageError
 from thresher.trainer.model.mask import attend, blocks, dense
-from thresher.trainer.plan.pattern import CAUSAL, Kind
 
 
 def sentence(doc, seg, kind, i, j):

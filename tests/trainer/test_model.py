@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from tests.trainer.rows import image, noise_image, row, text, totals
-from thresher.trainer.data.batch import Batch, collate
+from thresher.loader.plan.pattern import Kind
+from thresher.trainer.batch import Batch, collate
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.decoder import Decoder, expand, load_causal
 from thresher.trainer.model.flow import losses
 from thresher.trainer.model.latents import open_latents
-from thresher.trainer.plan.pattern import Kind
 
 LATENTS = open_latents({"tokenizer": "pixels", "stride": 4})
 WEIGHTS = (0.25, 1.0, 0.5)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thresher.trainer.plan.keys import key, permute, unpermute
-from thresher.trainer.plan.mixture import Mixture
-from thresher.trainer.plan.order import Order
+from thresher.loader.plan.keys import key, permute, unpermute
+from thresher.loader.plan.mixture import Mixture
+from thresher.loader.plan.order import Order
 
 
 @pytest.mark.acceptance("T1")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.trainer.simulated import EDIT, HOW, LARGE, SMALL, T2I, WORDS, Simulated
+from thresher.loader.plan.balance import balanced
+from thresher.loader.plan.plan import Plan, Stage
 from thresher.schemas import ThresherError
-from thresher.trainer.plan.balance import balanced
-from thresher.trainer.plan.plan import Plan, Stage
 
 STAGE = Stage("one", 0, 16_384, 32, HOW)
 SHARES = [0.6, 0.2, 0.2]

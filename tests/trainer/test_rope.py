@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.trainer.rows import image, noise_image, row, text
+from thresher.loader.plan.pattern import Kind
 from thresher.trainer.model.rope import angles, rotate
-from thresher.trainer.plan.pattern import Kind
 
 
 @pytest.mark.acceptance("T17")

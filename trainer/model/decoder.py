@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask
 
-from thresher.trainer.data.batch import PAD, Batch
+from thresher.loader.plan.pattern import Kind
+from thresher.loader.row import PAD
+from thresher.trainer.batch import Batch
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.mask import attend, mask
 from thresher.trainer.model.rope import angles, rotate
 from thresher.trainer.model.vision import Vision
-from thresher.trainer.plan.pattern import Kind
 
 _WAVES = 256
 LEAST_TIME = 0.05

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from thresher.trainer.data.batch import PAD, Batch
+from thresher.loader.plan.pattern import Kind
+from thresher.loader.plan.plan import Totals
+from thresher.loader.row import PAD
+from thresher.trainer.batch import Batch
 from thresher.trainer.model.decoder import Output
-from thresher.trainer.plan.pattern import Kind
-from thresher.trainer.plan.plan import Totals
 
 
 @dataclass

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from thresher.trainer.data.batch import Latents
+from thresher.trainer.batch import Latents
 
 
 class Pixels:

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from thresher.loader.plan.pattern import read_pattern
 from thresher.schemas import ThresherError, UsageError
 from thresher.schemas.errors import nearest
 from thresher.schemas.manifest import Shard, fetch, open_export
 from thresher.schemas.segments import SEGMENTS, image_segment, text_segment, texts_of
-from thresher.trainer.plan.pattern import read_pattern
 
 COUNTS = pa.schema(
     [

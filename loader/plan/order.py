@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thresher.trainer.plan.keys import Ints, key, permute, unpermute
+from thresher.loader.plan.keys import Ints, key, permute, unpermute
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from thresher.loader.plan.keys import PLAN_VERSION, Ints, key, permute
+from thresher.loader.plan.mixture import Mixture
+from thresher.loader.plan.order import Order
+from thresher.loader.plan.pack import packed
+from thresher.loader.plan.pattern import CAUSAL, Kind, Pattern, Realised, Realising
 from thresher.schemas import ThresherError
-from thresher.trainer.plan.keys import PLAN_VERSION, Ints, key, permute
-from thresher.trainer.plan.mixture import Mixture
-from thresher.trainer.plan.order import Order
-from thresher.trainer.plan.pack import packed
-from thresher.trainer.plan.pattern import CAUSAL, Kind, Pattern, Realised, Realising
 
 _MEASURED = 1 << 17
 """Samples from which a source's mean length is taken, of larger sources."""

@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from thresher.loader.index import Place
 from thresher.schemas.manifest import fetch
-from thresher.trainer.data.index import Place
 
 GAP = 64 * 1024
 """Bytes that are read for nothing sooner than a second read is made."""

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from thresher.loader.images import pixels
+from thresher.loader.plan.keys import key, uniform
+from thresher.loader.plan.pattern import Kind, Part, Pattern, Realised, grouped
+from thresher.loader.plan.plan import Plan, Slot, Stage
+from thresher.loader.read import members
+from thresher.loader.row import PAD, Picture, Row
+from thresher.loader.tokens import BEGIN, END, Tokenizer, segments_of
 from thresher.schemas.segments import texts_of
-from thresher.trainer.data.batch import PAD, Picture, Row
-from thresher.trainer.data.images import pixels
-from thresher.trainer.data.read import members
-from thresher.trainer.data.tokens import BEGIN, END, Tokenizer, segments_of
-from thresher.trainer.plan.keys import key, uniform
-from thresher.trainer.plan.pattern import Kind, Part, Pattern, Realised, grouped
-from thresher.trainer.plan.plan import Plan, Slot, Stage
 
 
 class Planned(NamedTuple):

@@ -16,14 +16,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
+from thresher.loader.index import Source
+from thresher.loader.plan.balance import balanced
+from thresher.loader.plan.plan import Plan, Totals
+from thresher.loader.read import read
+from thresher.loader.row import Row
+from thresher.loader.rows import Builder, Planned, planned
+from thresher.loader.tokens import Tokenizer
 from thresher.schemas import ThresherError
-from thresher.trainer.data.batch import Latents, Row
-from thresher.trainer.data.index import Source
-from thresher.trainer.data.read import read
-from thresher.trainer.data.rows import Builder, Planned, planned
-from thresher.trainer.data.tokens import Tokenizer
-from thresher.trainer.plan.balance import balanced
-from thresher.trainer.plan.plan import Plan, Totals
 
 _THREADS = 8
 _HOLES = 0.01
@@ -68,7 +68,6 @@ class Loader:
         plan: Plan,
         sources: Sequence[Source],
         tokenizer: Tokenizer,
-        latents: Latents | None = None,
         *,
         rank: int = 0,
         world: int = 1,
@@ -78,10 +77,6 @@ class Loader:
         skips: Path | None = None,
         pair: float = _PAIR,
     ) -> None:
-        if latents and latents.stride != plan.how.image.stride:
-            raise ThresherError(
-                f"{latents.id} makes tokens of {latents.stride} px, the plan of {plan.how.image.stride} px"
-            )
         self.plan, self.sources, self.skips, self.pair = plan, sources, skips, pair
         self.rank, self.world, self.workers, self.prefetch, self.first = rank, world, workers, prefetch, first
         self._builder = Builder(plan.stage, tokenizer)

@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from thresher.loader.plan.keys import Ints, key, uniform
+from thresher.loader.plan.pattern import Pattern, Segment
+from thresher.loader.plan.plan import Plan
+from thresher.loader.tokens import Tokenizer, count
+from thresher.loader.where import evaluated
 from thresher.schemas import ThresherError
 from thresher.schemas.manifest import Export, open_export
-from thresher.trainer.data.tokens import Tokenizer, count
-from thresher.trainer.data.where import evaluated
-from thresher.trainer.plan.keys import Ints, key, uniform
-from thresher.trainer.plan.pattern import Pattern, Segment
-from thresher.trainer.plan.plan import Plan
 
 _COLUMNS: dict[str, Any] = {
     "offset": np.uint32,

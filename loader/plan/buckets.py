@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from thresher.trainer.plan.keys import Ints
+from thresher.loader.plan.keys import Ints
 
 
 @dataclass(frozen=True)

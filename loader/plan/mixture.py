@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from thresher.trainer.plan.keys import Ints, key, permute, unpermute
+from thresher.loader.plan.keys import Ints, key, permute, unpermute
 
 _WHOLE = 1 << 32
 

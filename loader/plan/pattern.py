@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from thresher.trainer.plan.buckets import Buckets
-from thresher.trainer.plan.keys import Ints, key, uniform
+from thresher.loader.plan.buckets import Buckets
+from thresher.loader.plan.keys import Ints, key, uniform
 
 
 class Kind(IntEnum):
