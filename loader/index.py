@@ -92,19 +92,26 @@ def open_source(
     where: str | None = None,
     split: str = "train",
     hold: int = 0,
+    stored: str = "",
 ) -> Source:
     """The samples of `export` for which `where` holds, each as often an epoch as its `sampling_weight` says.
 
     `split`: of the index's column of that name, or `held`: contents that `hold` per mille keep out of
     training, by a hash of the image's bytes. What shares a group with them is not trained on either.
+    `stored`: name of the sidecars that records are read from, with latents in place of images.
     Raises ThresherError where the export is not whole or has no such sample, UsageError for `where`.
     """
     held = open_export(export)
-    folder = held.home() / tokenizer.id / held.key(tokenizer.id, where, split, hold)
+    sidecars = stored_folder(held, stored) if stored else None
+    if sidecars and not sidecars.exists():
+        raise ThresherError(
+            f"no latents are stored here as {stored!r}", held.url, "Make them with `thresher precompute`"
+        )
+    folder = held.home("tokens") / tokenizer.id / held.key(tokenizer.id, where, split, hold, stored)
     if not folder.exists():
         counts = count(export, tokenizer)
         half = folder.with_suffix(f".{os.getpid()}.tmp")
-        _compile(held, counts, half, _Choice(held, where, split, hold))
+        _compile(held, counts, half, _Choice(held, where, split, hold), sidecars)
         try:
             half.rename(folder)
         except OSError:  # another process was first
@@ -116,7 +123,13 @@ def open_source(
             held.url,
             "Widen `where`, or name another split or export",
         )
-    return Source(name, folder, [shard.tar for shard in held.shards])
+    tars = [str(sidecars / f"{s.stem}.tar") if sidecars else s.tar for s in held.shards]
+    return Source(name, folder, tars)
+
+
+def stored_folder(export: Export, name: str) -> Path:
+    """Where sidecars of that name lie: a tar and a table of places for each shard of the export."""
+    return export.home("stored") / name
 
 
 class Found(NamedTuple):
@@ -174,7 +187,9 @@ class _Choice:
         return first % 1000 < self.hold
 
 
-def _compile(export: Export, counts: Path, folder: Path, choice: _Choice) -> None:
+def _compile(
+    export: Export, counts: Path, folder: Path, choice: _Choice, sidecars: Path | None = None
+) -> None:
     """Write the columns, shard by shard."""
     folder.mkdir(parents=True, exist_ok=True)
     patterns: dict[str, int] = {}
@@ -182,6 +197,7 @@ def _compile(export: Export, counts: Path, folder: Path, choice: _Choice) -> Non
     files = {column: (folder / column).open("wb") for column in _COLUMNS}
     for shard in export.shards:
         rows, counted = shard.rows(), pq.read_table(counts / f"{shard.stem}.parquet")
+        places = pq.read_table(sidecars / f"{shard.stem}.parquet") if sidecars else rows
         segments = counted["segments"].combine_chunks()
         number = [patterns.setdefault(text, len(patterns)) for text in segments.dictionary.to_pylist()]
         at = choice.rows(rows)
@@ -189,9 +205,9 @@ def _compile(export: Export, counts: Path, folder: Path, choice: _Choice) -> Non
         held = counted["numbers"].combine_chunks().take(pa.array(at))
         start = held.offsets.to_numpy()[:-1] - held.offsets[0].as_py() + numbers
         for column, values in {
-            "offset": rows["offset"].to_numpy()[at] // _BLOCK,
-            "size": rows["size"].to_numpy()[at] // _BLOCK,
-            "crc": rows["crc32"].to_numpy()[at],
+            "offset": places["offset"].to_numpy()[at] // _BLOCK,
+            "size": places["size"].to_numpy()[at] // _BLOCK,
+            "crc": places["crc32"].to_numpy()[at],
             "pattern": np.array(number)[segments.indices.to_numpy()[at]],
             "start": start,
             "number": held.flatten().to_numpy(),

@@ -22,7 +22,8 @@ class Picture:
     grid: tuple[int, int]
     """Tokens down and across."""
     data: NDArray
-    """uint8 pixels (height, width, 3) of that grid, or stored float16 latents (down, across, channels)."""
+    """uint8 pixels (height, width, 3) of that grid, or what is stored of it: float16 latents
+    (down, across, channels), int32 codes (down, across)."""
     time: float = 0.0
     """Noise level in [0, 1]; 0 for all but noisy copies."""
     noise: int = 0

@@ -1,12 +1,14 @@
 """A row of a plan as arrays: what each sample's segments become, in the places that the plan gave them."""
 
-from collections.abc import Sequence
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from thresher.loader.images import pixels
 from thresher.loader.plan.keys import key, uniform
@@ -105,13 +107,28 @@ class Builder:
                 ahead = max(ahead, start + max(grid))
                 how = self.stage.how.understanding if part.kind is Kind.VIT else self.stage.how.image
                 assert how is not None
-                data = pixels(held[segments[part.segment]["ref"]], down * how.stride, across * how.stride)
-                noisy = part.kind is Kind.NOISY
+                ref, noisy = segments[part.segment]["ref"], part.kind is Kind.NOISY
+                data = _stored(held, ref, "latents", grid)
+                if data is None:
+                    data = pixels(held[ref], down * how.stride, across * how.stride)
                 picture = Picture(span.start, part.kind, grid, data)
                 if noisy:
                     picture.time, picture.noise = draw.time(part), draw.noise(part)
+                    picture.features = _stored(held, ref, "features", grid)
                 out.pictures.append(picture)
         return out
+
+
+def _stored(
+    held: Mapping[str, memoryview], ref: str, what: str, grid: tuple[int, int]
+) -> NDArray[Any] | None:
+    """What a sidecar holds of an image, (down, across, ...)."""
+    if (data := held.get(f"{ref}.{what}.npy")) is None:
+        return None
+    value = np.load(io.BytesIO(data), allow_pickle=False)
+    if value.shape[:2] != grid:
+        raise ValueError(f"the stored {what} of {ref} are {value.shape[:2]}, not {grid}: of another size")
+    return value
 
 
 def blank(long: int) -> Row:

@@ -156,7 +156,7 @@ def count(export: str | Path, tokenizer: Tokenizer) -> Path:
     One pass over the texts alone, a shard at a time. Raises ThresherError for a segment of no known kind.
     """
     held = open_export(export)
-    folder = held.home() / tokenizer.id
+    folder = held.home("tokens") / tokenizer.id
     folder.mkdir(parents=True, exist_ok=True)
     for shard in held.shards:
         file = folder / f"{shard.stem}.parquet"

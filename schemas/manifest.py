@@ -56,12 +56,12 @@ class Export(NamedTuple):
         told = [(s.stem, s.bytes, s.records, s.tar_sha, s.index_sha) for s in self.shards]
         return blake2b(json.dumps([told, parts], sort_keys=True).encode(), digest_size=16).hexdigest()
 
-    def home(self) -> Path:
-        """Where what follows from the export is kept: in it, or in a cache if it cannot be written to."""
+    def home(self, what: str) -> Path:
+        """Where `what` follows from the export is kept: in it, or in a cache if it cannot be written to."""
         if "://" not in self.url and os.access(self.url, os.W_OK):
-            return Path(self.url, "tokens")
+            return Path(self.url, what)
         cache = os.environ.get("THRESHER_CACHE") or Path.home() / ".cache" / "thresher"
-        return Path(cache, blake2b(self.url.encode(), digest_size=8).hexdigest())
+        return Path(cache, blake2b(self.url.encode(), digest_size=8).hexdigest(), what)
 
 
 def open_export(export: str | Path) -> Export:

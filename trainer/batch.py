@@ -54,7 +54,8 @@ class Batch:
     views: list[Tensor]
     """(3, height, width) in [-1, 1] for each VIT picture, in row order."""
     features: Tensor | None
-    """(M, width): stored features of the noisy tokens, in row order; None where none are stored."""
+    """(M, width): stored features of the noisy tokens, in row order; 0 where an image has none, None where
+    no image has any."""
     slots: list[list[Slot]]
 
     def to(self, device: torch.device) -> "Batch":
@@ -91,8 +92,6 @@ def collate(rows: list[Row], latents: Latents, first_code: int, begin: int) -> B
         times.append(torch.full((len(flat),), picture.time))
         numbers.append(torch.full((len(flat),), i))
     none = torch.zeros(0, latents.channels)
-    stored = [p.features for _, p in made if p.kind is Kind.NOISY and p.features is not None]
-    noisy = sum(p.kind is Kind.NOISY for _, p in made)
     return Batch(
         token=token,
         kind=stacked("kind"),
@@ -106,9 +105,7 @@ def collate(rows: list[Row], latents: Latents, first_code: int, begin: int) -> B
         time=torch.cat([torch.zeros(0), *times]),
         image=torch.cat([torch.zeros(0, dtype=torch.long), *numbers]),
         views=[_pixels(picture.data) for picture in seen],
-        features=torch.cat([torch.from_numpy(f.astype(np.float32)).flatten(0, 1) for f in stored])
-        if noisy and len(stored) == noisy
-        else None,
+        features=_features([picture for _, picture in made if picture.kind is Kind.NOISY]),
         slots=[row.slots for row in rows],
     )
 
@@ -119,8 +116,18 @@ def _noise(picture: Picture, like: Tensor) -> Tensor:
     return torch.from_numpy(noise(picture.noise, tuple(like.shape)))
 
 
+def _features(pictures: list[Picture]) -> Tensor | None:
+    """Stored features, flat."""
+    wide = next((p.features.shape[-1] for p in pictures if p.features is not None), 0)
+    if not wide:
+        return None
+    none = np.zeros(wide, np.float32)
+    held = [np.broadcast_to(none, (*p.grid, wide)) if p.features is None else p.features for p in pictures]
+    return torch.from_numpy(np.concatenate([f.reshape(-1, wide) for f in held]).astype(np.float32))
+
+
 def _pixels(data: NDArray) -> Tensor:
-    return torch.from_numpy(data).permute(2, 0, 1).float() / 127.5 - 1
+    return torch.tensor(data).permute(2, 0, 1).float() / 127.5 - 1
 
 
 def _encoded(pictures: list[Picture], latents: Latents) -> list[Tensor]:
@@ -128,12 +135,15 @@ def _encoded(pictures: list[Picture], latents: Latents) -> list[Tensor]:
     out: dict[int, Tensor] = {}
     sizes: dict[tuple[int, ...], list[int]] = {}
     for i, picture in enumerate(pictures):
-        if picture.data.dtype == np.float16:
-            out[i] = torch.from_numpy(picture.data.astype(np.float32))
+        if picture.data.dtype != np.uint8:
+            whole = np.float32 if picture.data.dtype == np.float16 else np.int64
+            out[i] = torch.from_numpy(picture.data.astype(whole))
         else:
             sizes.setdefault(picture.data.shape, []).append(i)
     for same in sizes.values():
         stacked = torch.stack([_pixels(pictures[i].data) for i in same])
         with torch.no_grad():
-            out |= dict(zip(same, latents.encode(stacked).float().cpu(), strict=True))
+            made = latents.encode(stacked).cpu()
+        # Rounded as stored ones are, so that a run with stored latents is the same run.
+        out |= dict(zip(same, made.half().float() if made.is_floating_point() else made, strict=True))
     return [out[i] for i in range(len(pictures))]

@@ -4,8 +4,8 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from thresher.operators.export.tar import NAME_BYTES
 from thresher.schemas.ids import ID_BYTES
+from thresher.schemas.tar import NAME_BYTES
 from thresher.schemas.uris import quote_path
 
 _ROOM = NAME_BYTES - 2 * ID_BYTES - len(".")

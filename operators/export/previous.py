@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from thresher.operators.export.files import explain_full_disk, sync_folder
 from thresher.operators.export.manifest import DATASET_VERSION, SCHEMA, read_finished, require_current
 from thresher.operators.export.placement import Shard
-from thresher.operators.export.tar import Packed
 from thresher.operators.shuffle import save_array
 from thresher.schemas import ThresherError
 from thresher.schemas.ids import byte_rows
 from thresher.schemas.index import INDEX, LOCATED
+from thresher.schemas.tar import Packed
 
 
 class Damaged(ThresherError):

@@ -14,8 +14,8 @@ from typing import Any
 from thresher.operators.export.files import write_whole
 from thresher.operators.export.params import CANDIDATES
 from thresher.operators.export.placement import Shard
-from thresher.operators.export.tar import Packed
 from thresher.schemas.sidecar import dumps
+from thresher.schemas.tar import Packed
 
 SUFFIX = "_captions"
 SIDECARS = (f"{SUFFIX}.json", f"{SUFFIX}_clip_score.json")

@@ -20,12 +20,12 @@ from thresher.operators.export.params import ExportParams, Reencode
 from thresher.operators.export.placement import Shard
 from thresher.operators.export.previous import Previous
 from thresher.operators.export.rows import INDEXED, ROW
-from thresher.operators.export.tar import END, Packed, pack
 from thresher.operators.views.opener import MediaError, Opener
 from thresher.schemas import Media, ThresherError
 from thresher.schemas.ids import words_of
 from thresher.schemas.index import INDEX
 from thresher.schemas.segments import SEGMENTS
+from thresher.schemas.tar import END, Packed, pack
 from thresher.schemas.uris import split_fragment
 
 WINDOW = 64 << 20

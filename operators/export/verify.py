@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 
 from thresher.operators.export.files import TEMPORARY
 from thresher.operators.export.manifest import MANIFEST, SCHEMA, read_finished, require_current
-from thresher.operators.export.tar import END, members
 from thresher.schemas import ThresherError
 from thresher.schemas.index import INDEX, LOCATED
 from thresher.schemas.segments import SEGMENTS, kinds_of, problems
 from thresher.schemas.sidecar import restore, row_from_json
+from thresher.schemas.tar import END, members
 
 BATCH = 256
 """Records whose JSON is checked together."""

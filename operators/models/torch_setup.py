@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from thresher.operators.models.clock import working
 from thresher.operators.models.weights import missing_package
 
-_library: Any = None
 _thread = threading.local()
 
 
@@ -71,12 +70,10 @@ def levels(model: Any, pixels: Any, mean: Sequence[float], std: Sequence[float])
 def _declare_vision_operators(torch: Any) -> None:
     """torchvision from PyPI is built for CUDA: beside a CPU torch its import fails for want of the schemas
     of two operators that nothing here calls."""
-    global _library
-    if torch.version.cuda is not None or _library is not None:
-        return
-    _library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        _library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    for name in () if torch.version.cuda is not None else ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            told = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            torch.library.define(f"torchvision::{name}", told)
 
 
 def modules(model: Any) -> list[Any]:

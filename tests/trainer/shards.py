@@ -17,11 +17,11 @@ from thresher.operators.export import manifest
 from thresher.operators.export.params import ExportParams
 from thresher.operators.export.placement import Shard
 from thresher.operators.export.records import record_schema
-from thresher.operators.export.tar import END, pack
 from thresher.schemas.index import INDEX
 from thresher.schemas.records import IMAGE_VERSION
 from thresher.schemas.segments import SEGMENTS, characters_of, image_segment, kinds_of, text_segment
 from thresher.schemas.sidecar import dumps, row_to_json
+from thresher.schemas.tar import END, pack
 
 
 @dataclass
