@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from thresher.operators.export import energon
 from thresher.operators.export.files import TEMPORARY, sync_folder, write_whole
 from thresher.operators.export.params import ExportParams
 from thresher.operators.export.placement import Shard
@@ -76,7 +77,7 @@ def refuse_other(finished: Mapping[str, Any], wanted: Mapping[str, Any], folder:
 def prepare(folder: Path) -> None:
     """Make the folders; remove what a killed export left half-written."""
     (folder / "index.parquet").mkdir(parents=True, exist_ok=True)
-    for place in (folder, folder / "index.parquet"):
+    for place in (folder, folder / "index.parquet", folder / energon.META):
         for file in place.glob(f".*{TEMPORARY}"):
             file.unlink(missing_ok=True)
 
@@ -89,16 +90,17 @@ def finish(
     shards: Sequence[Shard],
     files: Files,
 ) -> dict[str, Any]:
-    """Write the schema, the wids index and last `dataset.json`; returns its content."""
+    """Write the schema, the indexes of wids and Energon and last `dataset.json`; returns its content."""
     files = dict(files)
     for name, data in ((SCHEMA, schema.serialize().to_pybytes()), (WIDS, _wids(who, files))):
         files[name] = {"sha256": write_whole(folder / name, data), "bytes": len(data)}
     # Shards that an unfinished export of other records left here are known by their index files.
     for index in (folder / "index.parquet").glob("*.parquet"):
         if f"index.parquet/{index.name}" not in files and b"export" in (pq.read_schema(index).metadata or {}):
-            for ending in (".tar", *SIDECARS):
+            for ending in (".tar", f".tar{energon.OFFSETS}", *SIDECARS):
                 (folder / f"{index.stem}{ending}").unlink(missing_ok=True)
             index.unlink()
+    files |= energon.write(folder, digest(who), files)
     dataset = {
         "dataset_version": DATASET_VERSION,
         **who,

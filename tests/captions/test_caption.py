@@ -100,7 +100,11 @@ def captioned(cli, tmp_path: Path, chat_server) -> Callable[..., dict[str, Any]]
         rows = []
         for shard in sorted((tmp_path / "out" / "latest").glob("*.tar")):
             with tarfile.open(shard) as tar:
-                rows += [json.load(tar.extractfile(m)) for m in tar if m.name.endswith(".json")]  # type: ignore[arg-type]
+                rows += [
+                    json.load(tar.extractfile(m))
+                    for m in tar
+                    if m.name.endswith(".json") and m.name.count(".") == 1
+                ]  # type: ignore[arg-type]
         return rows[0] if rows else {}
 
     return run

@@ -98,7 +98,7 @@ def exported(folder: Path) -> dict[str, dict[str, Any]]:
     for shard in sorted(folder.rglob("*.tar")):
         with tarfile.open(shard) as tar:
             for member in tar:
-                if member.name.endswith(".json"):
+                if member.name.endswith(".json") and member.name.count(".") == 1:
                     row = json.load(tar.extractfile(member))  # type: ignore[arg-type]
                     rows[row["key"].partition(".")[0]] = row
     return rows

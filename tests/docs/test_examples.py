@@ -71,7 +71,7 @@ def test_readme_and_what_a_run_leaves(cli, photos, tmp_path, blocks, follow, pyt
     verify, tar = blocks("docs/shards.md", "sh")
     assert "9 records" in follow(verify)
     listed = subprocess.run(tar, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert len(listed.split()) == 19, "9 images, 9 records, 1 caption"
+    assert len(listed.split()) == 28, "9 images, 9 records, 9 lists of segments, 1 caption"
     assert len(python(blocks("README.md", "python")[0]).splitlines()) == 9
     by_webdataset, by_place, _ = blocks("docs/shards.md", "python")
     assert len(python(by_webdataset).splitlines()) == 9

@@ -168,7 +168,7 @@ def _exported(folder: Path):
         with tarfile.open(tar) as shard:
             members = {m.name: shard.extractfile(m).read() for m in shard}
         for name, data in members.items():
-            if name.endswith(".json"):
+            if name.count(".") == 1 and name.endswith(".json"):
                 image = next(v for k, v in members.items() if k[:32] == name[:32] and not k.endswith("json"))
                 yield json.loads(data)["key"], image
 
