@@ -45,10 +45,16 @@ def digest(data: Mapping[str, Any]) -> str:
 def read_finished(folder: Path) -> dict[str, Any] | None:
     """The `dataset.json` of a finished export, or None if there is none as it was written."""
     try:
-        dataset: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
-        return dataset if dataset.pop("digest") == digest(dataset) else None
+        return parsed((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
         return None
+
+
+def parsed(data: bytes) -> dict[str, Any] | None:
+    """The content of a `dataset.json`, or None if it is not as it was written."""
+    try:
+        dataset: dict[str, Any] = json.loads(data)
+        return dataset if dataset.pop("digest") == digest(dataset) else None
     except (ValueError, KeyError, AttributeError):
         return None
 

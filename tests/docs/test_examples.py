@@ -73,9 +73,11 @@ def test_readme_and_what_a_run_leaves(cli, photos, tmp_path, blocks, follow, pyt
     listed = subprocess.run(tar, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert len(listed.split()) == 28, "9 images, 9 records, 9 lists of segments, 1 caption"
     assert len(python(blocks("README.md", "python")[0]).splitlines()) == 9
-    by_webdataset, by_place, _ = blocks("docs/shards.md", "python")
+    by_webdataset, by_place, opened, *_ = blocks("docs/shards.md", "python")
     assert len(python(by_webdataset).splitlines()) == 9
     assert "(" in python(by_place)
+    roles = [line.split(maxsplit=2)[1] for line in python(opened).splitlines()]
+    assert sorted(roles) == ["cond", *["target"] * 9], "9 images, of which one has a caption"
     trouble = "docs/troubleshooting.md"
     assert "python" in follow(blocks(trouble, "sh")[0])
     found = python(blocks(trouble, "python")[0])
@@ -130,7 +132,7 @@ def test_recipes(cli, photos, tmp_path, blocks, follow, python):
 def test_shards_with_wids(cli, photos, tmp_path, blocks, follow, python):
     (tmp_path / "photos.yaml").write_text(blocks("README.md", "yaml")[0])
     follow("thresher run photos.yaml --local")
-    reader = blocks("docs/shards.md", "python")[-1]
+    (reader,) = (block for block in blocks("docs/shards.md", "python") if "import wids" in block)
     assert python(reader).splitlines()[-1].startswith("9 ")
 
 
