@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 from thresher import __version__
 from thresher.pipelines.cli.calibrating import COMMANDS as CALIBRATING
 from thresher.pipelines.cli.comparing import COMMANDS as COMPARING
+from thresher.pipelines.cli.converting import COMMANDS as CONVERTING
 from thresher.pipelines.cli.evaluating import evaluate
 from thresher.pipelines.cli.inspect import COMMANDS as LOOKING
 from thresher.pipelines.cli.running import COMMANDS as WORKING
@@ -32,7 +33,7 @@ def _options(
         raise typer.Exit
 
 
-for name, (command, example) in (WORKING | LOOKING | CALIBRATING | COMPARING).items():
+for name, (command, example) in (WORKING | LOOKING | CALIBRATING | COMPARING | CONVERTING).items():
     app.command(name, epilog=f"Example: {example}")(command)
 app.add_typer(evaluate, name="evaluate")
 
