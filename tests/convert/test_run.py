@@ -106,6 +106,28 @@ def test_an_answer_that_is_not_learnt_has_no_place(tmp_path):
     assert made.parts == {"conversations": 1} and "unlearnt answer" in made.left[0]
 
 
+def test_images_that_energon_does_not_decode_are_told(tmp_path):
+    sample = samples.caption()
+    sample.segments[1]["ref"] = ".avif"
+    sample.members[".avif"] = sample.members.pop(".png")
+    made = convert(samples.export(tmp_path / "export", [sample, samples.edit()]), "energon", tmp_path / "out")
+    assert len(made.notes) == 1
+    assert made.notes[0].startswith("captioning: 1 images are avif, which Energon hands on as bytes")
+
+
+def test_an_image_without_a_caption_keeps_its_place(tmp_path):
+    sample = samples.caption()
+    del sample.segments[0], sample.members[".txt"]
+    export = samples.export(tmp_path / "export", [sample])
+    assert convert(export, "bagel", tmp_path / "bagel").parts == {"t2i": 1}
+    assert pq.read_table(tmp_path / "bagel" / "t2i")["captions"].to_pylist() == ["{}"]
+    assert convert(export, "hf", tmp_path / "hf").parts == {"caption": 1}
+    row = pq.read_table(tmp_path / "hf" / "caption").to_pylist()[0]
+    assert (row["text"], row["captions"]) == (None, [])
+    for to, part in (("energon", "interleaved"), ("emu", "proto")):
+        assert convert(export, to, tmp_path / to).parts == {part: 1}
+
+
 def test_nothing_that_fits_and_no_export_are_told_in_words(tmp_path):
     export = samples.export(tmp_path / "export", [samples.edit()])
     with pytest.raises(ThresherError, match=r"nothing of this export fits.*\(edits\): llava has no place"):
