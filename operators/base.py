@@ -34,9 +34,10 @@ class View(NamedTuple):
     decoded   uint8 (h, w, 3 or 4), full decode, upright, no ICC applied
     native    uint8 (h, w, 3), `decoded` in sRGB over white
     others    list of `rgb` of that size, of the record's further pictures; empty where it has one
+    images    list of `views.Checked`, of all the record's images, each decoded once; empty where it has none
     """
 
-    kind: Literal["header", "bytes", "rgb", "decoded", "native", "others"]
+    kind: Literal["header", "bytes", "rgb", "decoded", "native", "others", "images"]
     size: int = 0
 
 
@@ -80,6 +81,8 @@ class Operator(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+    """Kinds of records that it works on (`schemas.records.KINDS`)."""
     params_model: ClassVar[type[Params]] = Params
     reads: ClassVar[tuple[str, ...]] = ()
     """Columns of other operators that it needs; the planner adds the Measures that write them."""

@@ -38,6 +38,7 @@ _BUILTIN = {
     "balance.captions": "thresher.operators.balance.captions",
     "palette": "thresher.operators.captions.facts.palette",
     "caption": "thresher.operators.captions.caption",
+    "documents": "thresher.operators.documents",
     "export": "thresher.operators.export",
 }
 _registered: dict[str, type[Operator]] = {}
@@ -76,10 +77,12 @@ def get(name: str) -> type[Operator]:
     return _registered[name]
 
 
-def writer_of(column: str) -> str | None:
-    """Name of the operator that writes `column` with default parameters, or None."""
+def writer_of(column: str, kind: str = "image") -> str | None:
+    """Name of the operator that writes `column` of records of `kind` with default parameters, or None."""
     for name in names():
         cls = get(name)
+        if kind not in cls.kinds:
+            continue
         optional = all(not f.is_required() for f in cls.params_model.model_fields.values())
         if optional and any(c.name == column for c in cls().writes()):
             return name

@@ -134,7 +134,8 @@ def explain(run: RunView, asked: str) -> dict[str, Any]:
 def _columns(run: RunView, table: str, part: int, offset: int) -> Iterator[dict[str, Any]]:
     reader = run.reader(table)
     labels = {c: s["label"] for s in run.plan(table)["steps"] for c in s["writes"]}
-    names = [*reader.writers, "text", "meta"]
+    own = [name for name in ("form", "text", "items", "meta") if name in reader.columns]
+    names = [*reader.writers, *own]
     values = reader.read_all(part, names).slice(offset, 1)
     for name in names:
         value = values[name][0].as_py()

@@ -170,7 +170,7 @@ class RunView:
         return {table: self._reader(table) for table in self.tables()}
 
     def _reader(self, table: str) -> RunTable:
-        columns: dict[str, Column] = dict(CATALOG_COLUMNS)
+        columns: dict[str, Column] = dict(CATALOG_COLUMNS[self.plan(table).get("record", "image")])
         writers: dict[str, Writer] = {}
         for step in self.plan(table)["steps"]:
             folder = str(self.decisions(table).get(step["label"], ""))

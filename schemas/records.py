@@ -13,7 +13,8 @@ class Media(NamedTuple):
     """Where bytes are: a whole file (`offset` and `length` None), or a byte range of one.
 
     `uri` is relative to the source's root and quoted by `uris.quote_path`; fragments are
-    `#tar=STATE` (offset counts in the inflated stream) and `#row=N&column=C` (a Parquet cell).
+    `#tar=STATE` (offset counts in the inflated stream) and `#row=N&column=C` (a Parquet cell), with
+    `&item=K` where the cell holds a list.
     """
 
     role: str
@@ -54,7 +55,41 @@ IMAGE = pa.schema(
     metadata={"schema": "image", "schema_version": str(IMAGE_VERSION)},
 )
 
-KINDS: dict[str, pa.Schema] = {"image": IMAGE}
+
+class Item(NamedTuple):
+    """One text or image of a document.
+
+    `kind` is `text` or `image`; `turn` who says or shows it: `user`, `assistant`, or `none` (a plain text,
+    the instructions of a system); `image` counts the record's media with the role `image`, from 0.
+    """
+
+    kind: str
+    turn: str
+    text: str | None = None
+    image: int | None = None
+
+
+ITEM = pa.struct(
+    [
+        pa.field("kind", pa.string()),
+        pa.field("turn", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("image", pa.int32()),
+    ]
+)
+
+INTERLEAVED_VERSION = 1
+INTERLEAVED = pa.schema(
+    [
+        *HEAD,
+        pa.field("form", pa.string(), metadata={"meaning": "text or dialogue"}),
+        pa.field("items", pa.list_(ITEM), metadata={"meaning": "its texts and images, in order"}),
+        pa.field("meta", pa.string(), metadata={"meaning": "JSON text of the row's other fields"}),
+    ],
+    metadata={"schema": "interleaved", "schema_version": str(INTERLEAVED_VERSION)},
+)
+
+KINDS: dict[str, pa.Schema] = {"image": IMAGE, "interleaved": INTERLEAVED}
 
 CATALOG_FIELDS = [
     pa.field("version", pa.int32(), nullable=False, metadata={"meaning": "0, 1, ... as a file changes"}),
@@ -82,6 +117,7 @@ class Record:
     media: tuple[Media, ...]
     text: str | None = None
     meta: str | None = None
+    items: tuple[Item, ...] = ()
 
     def medium(self, role: str = "image") -> Media:
         """The first medium with this role. Raises KeyError if the record has none."""
@@ -93,8 +129,11 @@ class Record:
 
 def records(table: pa.Table) -> Iterator[Record]:
     """The rows of a catalog table, one at a time."""
-    for row in table.select(["id", "source", "key", "media", "text", "meta"]).to_pylist():
+    held = {"id", "source", "key", "media", "text", "meta", "items"} & {*table.column_names}
+    for row in table.select(sorted(held)).to_pylist():
         row["media"] = tuple(Media(**m) for m in row["media"])
+        if "items" in row:
+            row["items"] = tuple(Item(**item) for item in row["items"] or ())
         yield Record(**row)
 
 
@@ -113,7 +152,8 @@ def validate(table: pa.Table, kind: str) -> list[Violation]:
     """Check records against their kind's schema; each violation names record, field and rule.
 
     Rules: every schema field is there with its type; required fields are not null; an id has 16
-    bytes and occurs once; media have a role and a uri, and a byte range has both ends.
+    bytes and occurs once; media have a role and a uri, and a byte range has both ends; an item is a text or
+    one of the record's images.
     """
     found: list[Violation] = []
     schema = KINDS[kind]
@@ -126,8 +166,9 @@ def validate(table: pa.Table, kind: str) -> list[Violation]:
     if found:
         return found
     seen: set[bytes] = set()
-    for row in table.select(schema.names).to_pylist():
-        found.extend(_check_row(row, schema, kind, seen))
+    for batch in table.select(schema.names).to_batches():
+        for row in batch.to_pylist():
+            found.extend(_check_row(row, schema, kind, seen))
     return found
 
 
@@ -148,3 +189,9 @@ def _check_row(row: dict[str, Any], schema: pa.Schema, kind: str, seen: set[byte
             yield Violation(name, f"media[{i}]", "needs both offset and length, or neither")
         if any((medium[k] or 0) < 0 for k in ("offset", "length")):
             yield Violation(name, f"media[{i}]", "offset and length must not be negative")
+    images = sum(medium["role"] == "image" for medium in row["media"] or [])
+    for i, item in enumerate(row.get("items") or []):
+        if (item["text"] is None) == (item["image"] is None):
+            yield Violation(name, f"items[{i}]", "needs a text or an image, and not both")
+        if item["image"] is not None and not 0 <= item["image"] < images:
+            yield Violation(name, f"items[{i}]", f"is image {item['image']} of {images}")

@@ -1,4 +1,5 @@
-"""Ingest: files, tar shards and Parquet rows become records. Makes records from nothing but addresses.
+"""Ingest: files, tar shards, Parquet rows and lines of JSON become records. Makes records from nothing but
+addresses.
 
 `resolve` finds the source, `list_source` lists its files, `scan` turns some of them into catalog rows.
 """
@@ -8,6 +9,7 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from thresher.operators.ingest.cells import scan_table
+from thresher.operators.ingest.documents import scan_documents
 from thresher.operators.ingest.files import Root
 from thresher.operators.ingest.folder import scan_file
 from thresher.operators.ingest.listing import Listing, describe, list_source
@@ -33,11 +35,11 @@ __all__ = [
 
 
 def scan(source: Source, units: pa.Table, spool: str, alive: Callable[[], None] = lambda: None) -> pa.Table:
-    """Rows of `catalog_schema("image")`, version 0, for some units of the listing.
+    """Rows of `catalog_schema` of the source's records, version 0, for some units of the listing.
 
     A pure function of the files: records of a folder in the order of `units`, of a tar by offset,
-    of a Parquet file by row. `spool` is the folder where compressed archives are inflated; `alive` is
-    called whenever something has been read. Whatever cannot be entered is a row with `reason` and
+    of Parquet and documents by row. `spool` is the folder where compressed archives are inflated; `alive`
+    is called whenever something has been read. Whatever cannot be entered is a row with `reason` and
     `message`. Raises OSError only if the spool cannot be written.
     """
     root, rows = Root(source.root), Rows(source, alive)
@@ -46,6 +48,8 @@ def scan(source: Source, units: pa.Table, spool: str, alive: Callable[[], None] 
             scan_file(root, unit, rows)
         elif source.kind == "shards":
             scan_shard(root, source.name, unit, spool, rows)
+        elif source.kind == "documents":
+            scan_documents(root, source, unit, rows)
         else:
             scan_table(root, source, unit, rows)
     return rows.table()

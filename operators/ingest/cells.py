@@ -1,6 +1,5 @@
 """Scan Parquet files: one record for each row, other columns as text or JSON; never the image bytes."""
 
-import math
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +9,13 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from thresher.operators.ingest.arrow_json import is_text, json_form, json_ready
 from thresher.operators.ingest.files import IMAGE_SUFFIXES, Root, extension, printable
 from thresher.operators.ingest.rows import Rows, Unit
 from thresher.operators.ingest.sidecars import Sidecars
 from thresher.operators.ingest.source import Source
 from thresher.schemas import Media, Reason
-from thresher.schemas.sidecar import dumps, plain
+from thresher.schemas.sidecar import dumps
 from thresher.schemas.uris import quote_path
 
 IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "picture", "photo", "image_bytes", "bytes")
@@ -69,22 +69,22 @@ def find_layout(schema: pa.Schema, mapped: Mapping[Any, str]) -> Layout | str:
         mapped.get("image")
         or _first(schema, IMAGE_NAMES, _holds_bytes)
         or next((field.name for field in schema if _holds_bytes(field.type)), None)
-        or _first(schema, PATH_NAMES, _is_text)
+        or _first(schema, PATH_NAMES, is_text)
     )
     if image is None:
         hint = "Name it in the recipe: columns: {image: NAME}"
         return f"no column of image bytes or paths among {', '.join(schema.names)}. {hint}"
     dtype = schema.field(image).type
-    if not (_holds_bytes(dtype) or _is_text(dtype)):
+    if not (_holds_bytes(dtype) or is_text(dtype)):
         return f"column {image!r} is {dtype}, neither bytes, {{bytes, path}} nor a path"
-    path = image if _is_text(dtype) else None
-    if pa.types.is_struct(dtype) and "path" in dtype.names and _is_text(dtype.field("path").type):
+    path = image if is_text(dtype) else None
+    if pa.types.is_struct(dtype) and "path" in dtype.names and is_text(dtype.field("path").type):
         path = f"{image}.path"
-    key = mapped.get("key") or _first(schema, KEY_NAMES, lambda t: _is_text(t) or pa.types.is_integer(t))
-    text = mapped.get("text") or _first(schema, TEXT_NAMES, _is_text, but=image)
+    key = mapped.get("key") or _first(schema, KEY_NAMES, lambda t: is_text(t) or pa.types.is_integer(t))
+    text = mapped.get("text") or _first(schema, TEXT_NAMES, is_text, but=image)
     meta = mapped.get("meta")
     used = {image, key, text, meta}
-    rest = () if meta else tuple(f.name for f in schema if f.name not in used and _json_form(f.type))
+    rest = () if meta else tuple(f.name for f in schema if f.name not in used and json_form(f.type))
     return Layout(image, _holds_bytes(dtype), path, key, text, meta, rest)
 
 
@@ -151,7 +151,7 @@ class _Cells:
         layout, unit = self._layout, self._unit
         names = (layout.path, layout.key, layout.text, layout.meta)
         paths, keys, texts, metas = (_column(columns, name, len(absent)) for name in names)
-        rest = {name: _json_ready(columns[name]) for name in layout.rest}
+        rest = {name: json_ready(columns[name]) for name in layout.rest}
         for i, only_path in enumerate(absent):
             key = unit.path + b"#" + (b"%d" % (first + i) if keys[i] is None else keys[i])
             found = Sidecars()
@@ -163,7 +163,7 @@ class _Cells:
                 found.meta = dumps({name: values[i] for name, values in rest.items()})
             medium = self._cell(first + i, paths[i])
             if only_path and paths[i] is not None:
-                inside = self._inside(paths[i])
+                inside = self._root.inside(posixpath.dirname(self._unit.path), paths[i])
                 if inside is None:
                     message = f"{printable(paths[i])!r} lies outside the source's root {self._root.path}"
                     self._rows.fail(unit, key, Reason.UNSAFE_MEMBER, message)
@@ -176,17 +176,6 @@ class _Cells:
         hint = extension(path) if path else self._layout.image.lower()
         return Media("image", uri, None, None, hint if hint in IMAGE_SUFFIXES else "")
 
-    def _inside(self, path: bytes) -> bytes | None:
-        """`path`, relative to the file's folder or below the root's address, relative to the root."""
-        full = self._root.join(b"").rstrip(b"/") + b"/"
-        address = self._root.fs.unstrip_protocol(self._root.path).encode().rstrip(b"/") + b"/"
-        below = path.removeprefix(full).removeprefix(address)
-        if below == path:
-            below = posixpath.join(posixpath.dirname(self._unit.path), path)
-        normal = posixpath.normpath(below)
-        outside = b"://" in below or normal in (b"..", b".") or normal.startswith((b"../", b"/"))
-        return None if outside else normal
-
 
 def _column(columns: dict[str, pa.Array], name: str | None, count: int) -> list[Any]:
     """Raw bytes of each value, None where null; a struct's leaf is named `column.leaf`."""
@@ -198,53 +187,10 @@ def _column(columns: dict[str, pa.Array], name: str | None, count: int) -> list[
     return _raw(columns[outer].field(leaf)) if outer in columns else [None] * count
 
 
-def _is_text(dtype: pa.DataType) -> bool:
-    """True for strings."""
-    return pa.types.is_string(dtype) or pa.types.is_large_string(dtype)
-
-
 def _raw(column: pa.Array) -> list[bytes | None]:
     """Each value as bytes: text as it is (it need not be UTF-8), the rest as canonical JSON."""
-    if _is_text(column.type):
+    if is_text(column.type):
         return column.cast(pa.large_binary()).to_pylist()
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         return column.to_pylist()
-    return [None if value is None else dumps(value).encode() for value in _json_ready(column)]
-
-
-def _json_form(dtype: pa.DataType) -> pa.DataType | None:
-    """The type that values take on their way into `meta`: text as bytes (it need not be UTF-8), times and
-    decimals as text. None if they hold bytes, which have no place there."""
-    kinds = pa.types
-    if _is_text(dtype):
-        return pa.large_binary()
-    if kinds.is_temporal(dtype) or kinds.is_decimal(dtype):
-        return pa.string()
-    if kinds.is_dictionary(dtype):
-        return _json_form(dtype.value_type)
-    if kinds.is_struct(dtype):
-        forms = {field.name: _json_form(field.type) for field in dtype}
-        return None if None in forms.values() else pa.struct(forms.items())
-    if kinds.is_list(dtype) or kinds.is_large_list(dtype) or kinds.is_fixed_size_list(dtype):
-        inner = _json_form(dtype.value_type)
-        return inner and pa.large_list(inner)
-    known = (kinds.is_boolean, kinds.is_integer, kinds.is_floating, kinds.is_null)
-    return dtype if any(check(dtype) for check in known) else None
-
-
-def _json_ready(column: pa.Array) -> list[Any]:
-    """Each value as JSON-ready data; NaN and infinity as null. The column's type has a `json_form`."""
-    column = column.cast(_json_form(column.type))
-    return [_json_value(value, column.type) for value in column.to_pylist()]
-
-
-def _json_value(value: Any, dtype: pa.DataType) -> Any:
-    if isinstance(value, bytes):
-        return printable(value)
-    if isinstance(value, float):
-        return plain(value, dtype) if math.isfinite(value) else None
-    if isinstance(value, list):
-        return [_json_value(v, dtype.value_type) for v in value]
-    if isinstance(value, dict):
-        return {name: _json_value(v, dtype.field(name).type) for name, v in value.items()}
-    return value
+    return [None if value is None else dumps(value).encode() for value in json_ready(column)]

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import posixpath
 import stat
 from collections.abc import Iterator
 from datetime import datetime
@@ -65,6 +66,17 @@ class Root:
             return [path[prefix:] for path in glob.glob(escaped, recursive=True)]
         found = self.fs.glob(os.fsdecode(self.join(literal)))
         return [os.fsencode(path)[prefix:] for path in found]
+
+    def inside(self, folder: bytes, path: bytes) -> bytes | None:
+        """`path`, relative to `folder` or below the root's address, relative to the root; None beyond it."""
+        full = self.join(b"").rstrip(b"/") + b"/"
+        address = self.fs.unstrip_protocol(self.path).encode().rstrip(b"/") + b"/"
+        below = path.removeprefix(full).removeprefix(address)
+        if below == path:
+            below = posixpath.join(folder, path)
+        normal = posixpath.normpath(below)
+        outside = b"://" in below or normal in (b"..", b".") or normal.startswith((b"../", b"/"))
+        return None if outside else normal
 
     def stat(self, path: bytes) -> Found:
         """Size and age of a regular file. Raises OSError; IsADirectoryError if it is none."""

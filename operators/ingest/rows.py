@@ -12,8 +12,6 @@ from thresher.schemas.ids import record_id
 from thresher.schemas.records import catalog_schema
 from thresher.schemas.uris import split_fragment, unquote_path
 
-SCHEMA = catalog_schema("image")
-
 CHUNK = 8192
 """Rows that wait as Python objects."""
 
@@ -65,16 +63,17 @@ class Rows:
         """`alive` is called as often as something has been read, so that its caller can tell a hang."""
         self.alive = alive
         self._source, params = source, source.params
-        self._same = {"kind": "image", "source": source.name, "parents": [], "version": 0}
+        self._same = {"kind": params.record, "source": source.name, "parents": [], "version": 0}
         self._same |= {"synthetic": params.synthetic, "licence": params.licence}
         self._used: dict[bytes, int] = {}
         """Key -> how often it was asked for."""
-        self._rows = Chunks(SCHEMA)
+        self._rows = Chunks(catalog_schema(params.record))
 
     def add(
         self, unit: Unit, key: bytes, media: Sequence[Media] = (), notes: Sequence[str] = (), **more: Any
     ) -> None:
-        """One record; `more` holds its `text`, `meta` and `size` in bytes, or a `reason` why it failed."""
+        """One record; `more` holds the fields of its kind (`text`, `meta`, `items`) and its `size` in bytes,
+        or a `reason` why it failed."""
         unique = self._unique(key)
         if unique != key:
             note = f"the key {printable(key)!r} occurs again: entered as {printable(unique)!r}"
@@ -102,7 +101,7 @@ class Rows:
         self.fail(unit, unit.path, reason, f"{unit.uri}: {error.strerror or error}")
 
     def table(self) -> pa.Table:
-        """The rows as `catalog_schema("image")`, version 0."""
+        """The rows as `catalog_schema` of the source's records, version 0."""
         return self._rows.take()
 
     def _unique(self, key: bytes) -> bytes:

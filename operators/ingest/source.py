@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from thresher.operators.base import Params
 from thresher.operators.ingest.files import Root
 from thresher.schemas.errors import FieldError, nearest
 from thresher.schemas.uris import unquote_path
 
-Kind = Literal["folder", "shards", "parquet"]
+Kind = Literal["folder", "shards", "parquet", "documents"]
 MAX_RANGE = 1_000_000
 """A brace range that names more files than this is taken for a slip."""
 
@@ -26,14 +26,38 @@ _MAGIC = re.compile(r"[*?\[]")
 _BRACES = re.compile(r"\{(?:(\d{1,18})\.\.(\d{1,18})|([^{}]*,[^{}]*))\}")
 
 
+class Documents(Params):
+    """Texts and conversations in files of JSON or Parquet."""
+
+    files: str | list[str] = Field(description="a folder, a file, a glob, a range or a list")
+    text: str | None = Field(None, description="field of a plain text; default: `text` or `content`")
+    conversations: str | None = Field(
+        None, description="field of the turns; default: `conversations`, `messages` or `conversation`"
+    )
+    key: str | None = Field(
+        None, description="field that names a row; default: `id` or `key`, else its place"
+    )
+    images: str | None = Field(
+        None, description="folder where the images of conversations lie; default: that of the file"
+    )
+
+
+def _read_documents(written: Any) -> Any:
+    return {"files": written} if isinstance(written, str | list) else written
+
+
 class IngestParams(Params):
-    """What a table is made from: exactly one of `folder`, `shards`, `parquet`."""
+    """What a table is made from: exactly one of `folder`, `shards`, `parquet`, `documents`."""
 
     folder: str | None = Field(None, description="folder of images, read recursively")
     shards: str | list[str] | None = Field(
         None, description="tar shards: a folder, a file, a glob, a range like data-{000..010}.tar, or a list"
     )
     parquet: str | None = Field(None, description="Parquet files: a folder, a file or a glob")
+    documents: Annotated[
+        Documents | None,
+        BeforeValidator(_read_documents, json_schema_input_type=str | list[str] | Documents | None),
+    ] = Field(None, description="texts and conversations, as JSON lines, JSON arrays or Parquet")
     name: str | None = Field(
         None,
         pattern=r"^[^/\\\x00-\x1f\x7f]+$",
@@ -49,7 +73,7 @@ class IngestParams(Params):
     def _one_kind(self) -> "IngestParams":
         given = [kind for kind in get_args(Kind) if getattr(self, kind)]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of folder, shards, parquet (found: {given or 'none'})")
+            raise ValueError(f"give exactly one of {', '.join(get_args(Kind))} (found: {given or 'none'})")
         if self.columns and not self.parquet:
             raise ValueError("columns belong to parquet only")
         return self
@@ -58,6 +82,24 @@ class IngestParams(Params):
     def kind(self) -> Kind:
         """The one kind that was given."""
         return next(kind for kind in get_args(Kind) if getattr(self, kind))
+
+    @property
+    def place(self) -> str | list[str]:
+        """What was given for it: folders, files, globs."""
+        given = getattr(self, self.kind)
+        return given.files if isinstance(given, Documents) else given
+
+    @property
+    def record(self) -> str:
+        """The kind of its records."""
+        return "interleaved" if self.documents else "image"
+
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """Which field of a row is read as what: another mapping gives other records of the same file."""
+        if self.documents:
+            return self.documents.model_dump(exclude={"files"}, exclude_none=True)
+        return {str(role): column for role, column in self.columns.items()}
 
 
 @dataclass(frozen=True)
@@ -70,6 +112,8 @@ class Source:
     params: IngestParams
     patterns: tuple[str, ...] = ("",)
     """Relative to `root`: a folder (`""` is the root), a file or a glob."""
+    images: bytes | None = None
+    """Where the images of documents lie, relative to `root`; None: each in the folder of its file."""
 
 
 def resolve(params: IngestParams, base: Path) -> Source:
@@ -78,7 +122,7 @@ def resolve(params: IngestParams, base: Path) -> Source:
     Raises FieldError if nothing is there, or if a mapped Parquet column does not exist.
     """
     kind = params.kind
-    given = getattr(params, kind)
+    given = params.place
     wanted = [given] if isinstance(given, str) else list(given)
     places: list[str] = []
     folders: list[str] = []
@@ -87,25 +131,39 @@ def resolve(params: IngestParams, base: Path) -> Source:
             found = [_absolute(place, base) for place in _expand(text, base)]
             folders += _folders(found, kind)
         except FieldError as error:
-            path = (kind,) if isinstance(given, str) else (kind, i)
+            path = (kind, i) if isinstance(getattr(params, kind), list) else (kind,)
             raise FieldError(error.what, path, error.mend) from error
         places += found
     if len(set(folders)) > 1 and isinstance(given, list):
         raise FieldError(
-            "the listed shards are in different folders, so that a longer list would change every id",
+            "the listed files are in different folders, so that a longer list would change every id",
             (kind,),
             "Give each folder an entry of its own under `ingest`, with a `name`",
         )
-    parts = [folder.split("/") for folder in folders]
+    pictures = _images(params, base, folders[0])
+    parts = [folder.split("/") for folder in (*folders, *pictures)]
     root = "/".join(os.path.commonprefix(parts)) or "/"  # noqa: RUF071 - part by part
     name = params.name or os.path.basename(root.rstrip("/"))
     if not name:
         raise FieldError(f"the root {root!r} gives the source no name", (kind,), "Add `name: ...`")
     patterns = tuple(sorted({p[len(root) :].strip("/") for p in places}))
-    source = Source(name, kind, root, params, patterns)
+    below = [folder[len(root) :].strip("/").encode() for folder in pictures]
+    source = Source(name, kind, root, params, patterns, *below)
     if params.columns:
         _check_columns(source)
     return source
+
+
+def _images(params: IngestParams, base: Path, files: str) -> list[str]:
+    """The folder of images that `documents` names, if any: in the file system of the folder `files`."""
+    if params.documents is None or params.documents.images is None:
+        return []
+    folder, at = _absolute(params.documents.images, base), ("documents", "images")
+    if not _open(folder).is_folder(b""):
+        raise FieldError(f"there is no folder {folder!r}", at, _hint(folder))
+    if folder.split("/")[0] != files.split("/")[0]:
+        raise FieldError(f"images in {folder!r} and files in {files!r} share no file system", at)
+    return [folder]
 
 
 def _absolute(place: str, base: Path) -> str:

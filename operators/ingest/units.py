@@ -24,6 +24,15 @@ ENDINGS: dict[Kind, tuple[bytes, ...]] = {
     "folder": tuple(f".{suffix}".encode() for suffix in sorted(IMAGE_SUFFIXES)),
     "shards": (b".tar", b".tar.gz", b".tgz"),
     "parquet": (b".parquet", b".pq"),
+    "documents": (
+        *(
+            suffix + packed
+            for suffix in (b".jsonl", b".ndjson", b".json")
+            for packed in (b"", b".gz", b".zst")
+        ),
+        b".parquet",
+        b".pq",
+    ),
 }
 """File names that each kind of source takes, in any case."""
 

@@ -76,6 +76,7 @@ class Select(Decide):
     table, in a `where` block too (`by=source` takes them for each source).
     """
 
+    kinds = ("image", "interleaved")
     params_model = SelectParams
     source = "ours; quantiles by radix selection"
 

@@ -114,6 +114,9 @@ class Opener:
             file = fs.open(f"{root}/{os.fsdecode(unquote_path(path))}", "rb")
             self._table, self._group = (key, pq.ParquetFile(file)), None
         value = self._row_group(row, column)
+        if value is not None and "item" in query:
+            item = int(query["item"][0])
+            value = value[item] if item < len(value) else None
         if isinstance(value, Mapping):
             value = value.get("bytes")
         if value is None:

@@ -55,7 +55,9 @@ def caption_columns(view: RunView, table: str) -> list[str]:
     found: list[str] = []
     for name, column in view.columns(table).items():
         derived = any(name.startswith(f"{of}.") for of in found)
-        plain = pa.types.is_string(column.dtype) and not column.values and name not in CATALOG_COLUMNS
+        plain = (
+            pa.types.is_string(column.dtype) and not column.values and name not in CATALOG_COLUMNS["image"]
+        )
         if plain and not derived and record_of(_first(view, table, name)) is not None:
             found.append(name)
     return found

@@ -67,7 +67,7 @@ def list_sources(sources: Sequence[Source]) -> list[Listed]:
     listed = []
     for source in sources:
         listing = list_source(source)
-        if mapping := source.params.columns:
+        if mapping := source.params.mapping:
             units = listing.units
             etag = pc.binary_join_element_wise(units["etag"], dumps(mapping), "|")
             place = units.schema.get_field_index("etag")
@@ -193,7 +193,7 @@ def enter(
             first, second = words_of(rows["id"]).T
             rows = rows.take(pa.array(np.lexsort((second, first))))
         tables.append(_versioned(rows, known))
-    catalog.append(tables, part_size, "image")
+    catalog.append(tables, part_size, listed[0][0].params.record)
     for file in scratch.glob("*"):
         file.unlink()
     return sum(t.num_rows for t in tables)
@@ -241,7 +241,7 @@ def _scan(work: Scan, units: pa.Table) -> pa.Table:
         rows = scan(work.source, units, work.spool, restart)
     finally:
         set_timers(0, 0)
-    if broken := validate(rows, "image"):
+    if broken := validate(rows, work.source.params.record):
         raise ThresherError(
             str(broken[0]), f"source {work.source.name}", "This is a fault of the scan: tell us"
         )
@@ -254,7 +254,8 @@ def _stored(source: Source, units: pa.Table, rows: pa.Table) -> pa.Table:
     else:
         unit = [split_fragment(media[0]["uri"])[0] for media in rows["media"].to_pylist()]
     rows = rows.append_column("unit", pa.array(unit, pa.string()))
-    return rows.append_column("head", pa.array(list(map(_head, rows.to_pylist())), pa.uint64()))
+    heads = [_head(row) for batch in rows.to_batches() for row in batch.to_pylist()]
+    return rows.append_column("head", pa.array(heads, pa.uint64()))
 
 
 def _write(path: Path, rows: pa.Table) -> None:
@@ -268,7 +269,8 @@ def _head(row: dict[str, Any]) -> int:
     """Hash of what an export shows of a row. Members that pass through unread count by their file's
     time as well, since nothing else tells that one changed."""
     extra = any(m["role"] == "extra" for m in row["media"])
-    shown = [row["media"], row["text"], row["meta"], row["mtime_ns"] if extra else 0]
+    said = row["items"] if "items" in row else row["text"]
+    shown = [row["media"], said, row["meta"], row["mtime_ns"] if extra else 0]
     return int.from_bytes(hashlib.blake2b(dumps(shown).encode(), digest_size=8).digest(), "big")
 
 

@@ -301,7 +301,7 @@ class TableRun:
     def reader(self) -> RunTable:
         """The table as a global step sees it: live rows, columns of the steps so far."""
         writers: dict[str, Writer] = {}
-        columns = dict(CATALOG_COLUMNS)
+        columns = dict(CATALOG_COLUMNS[self.plan.record])
         for step in self.plan.steps:
             if step.kind == "decide" and step.label not in self.decisions:
                 break

@@ -10,30 +10,39 @@ import pyarrow as pa
 
 from thresher.operators.base import Export, Measure, Operator, Params
 from thresher.operators.captions.columns import not_written
-from thresher.operators.registry import get, writer_of
+from thresher.operators.registry import get, names, writer_of
 from thresher.pipelines.plan.fingerprint import combine, digest, operator_fingerprint
 from thresher.pipelines.recipe import LoadedRecipe
 from thresher.schemas import Column, FieldError
 from thresher.schemas.decisions import ID
-from thresher.schemas.records import MEDIA
+from thresher.schemas.records import ITEM, MEDIA
 
 Kind = Literal["measure", "decide", "export"]
 
-CATALOG_COLUMNS = {
-    c.name: c
-    for c in (
-        Column("id", ID, "", "16-byte id of (source, key)"),
-        Column("kind", pa.string(), "", "kind of record"),
-        Column("source", pa.string(), "", "name of the ingest entry"),
-        Column("key", pa.string(), "", "path relative to the source's root"),
-        Column("media", pa.list_(MEDIA), "", "addresses of the bytes"),
-        Column("parents", pa.list_(ID), "", "records it was made from"),
-        Column("synthetic", pa.bool_(), "", "pixels made by a machine"),
-        Column("licence", pa.string(), "", "SPDX name or `unknown`"),
+_HEAD = (
+    Column("id", ID, "", "16-byte id of (source, key)"),
+    Column("kind", pa.string(), "", "kind of record"),
+    Column("source", pa.string(), "", "name of the ingest entry"),
+    Column("key", pa.string(), "", "path relative to the source's root"),
+    Column("media", pa.list_(MEDIA), "", "addresses of the bytes"),
+    Column("parents", pa.list_(ID), "", "records it was made from"),
+    Column("synthetic", pa.bool_(), "", "pixels made by a machine"),
+    Column("licence", pa.string(), "", "SPDX name or `unknown`"),
+)
+_OWN = {
+    "image": (
         Column("text", pa.string(), "", "caption from a sidecar"),
         Column("meta", pa.string(), "", "JSON text from a sidecar"),
-    )
+    ),
+    "interleaved": (
+        Column("form", pa.string(), "", "plain text or dialogue", values=("text", "dialogue")),
+        Column("items", pa.list_(ITEM), "", "texts and images in order"),
+        Column("meta", pa.string(), "", "JSON text of the row's other fields"),
+    ),
 }
+CATALOG_COLUMNS = {kind: {c.name: c for c in (*_HEAD, *own)} for kind, own in _OWN.items()}
+"""What ingest knows of a record of each kind, by name."""
+WORDS = {"image": "images", "interleaved": "texts and dialogues"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,8 @@ class TablePlan:
     """One table: its chain of steps, and which Measures run together."""
 
     name: str
+    record: str = "image"
+    """Kind of its records."""
     sources: tuple[str, ...] = ()
     """Names of its sources: the values that `source` can have. Empty: not known yet."""
     steps: list[StepPlan] = field(default_factory=list)
@@ -70,8 +81,8 @@ class TablePlan:
     def columns(self) -> dict[str, Column]:
         """Every column of a record of this table."""
         made = {c.name: c for s in self.steps for c in s.columns}
-        source = replace(CATALOG_COLUMNS["source"], values=self.sources)
-        return CATALOG_COLUMNS | {"source": source} | made
+        known = CATALOG_COLUMNS[self.record]
+        return known | {"source": replace(known["source"], values=self.sources)} | made
 
     def writer(self, column: str) -> StepPlan | None:
         """The last step that writes a column; None for the catalog's own."""
@@ -105,7 +116,7 @@ class Plan:
                 }
                 for s in table.steps
             ]
-            tables[name] = {"steps": steps, "passes": table.stages}
+            tables[name] = {"record": table.record, "steps": steps, "passes": table.stages}
         return {"recipe": self.loaded.recipe.resolved(), "tables": tables}
 
 
@@ -145,7 +156,7 @@ class _Chain:
 
     def __init__(self, loaded: LoadedRecipe, table: str, sources: tuple[str, ...]) -> None:
         self._loaded, self._table = loaded, loaded.recipe.tables[table]
-        self._plan = TablePlan(table, sources)
+        self._plan = TablePlan(table, self._table.record, sources)
         self._later: list[tuple[int | None, str, Operator]] = []
         """The steps after the one that is looked at."""
 
@@ -170,6 +181,11 @@ class _Chain:
         return self._plan
 
     def _add(self, operator: Operator, label: str, implied: bool = False) -> None:
+        if self._plan.record not in operator.kinds:
+            one, other = WORDS[operator.kinds[0]], WORDS[self._plan.record]
+            here = [name for name in names() if self._plan.record in get(name).kinds and name != "export"]
+            what = f"{operator.name!r} works on {one}, and this table holds {other}"
+            raise FieldError(what, mend=f"Take it out: steps here are {', '.join(here)}")
         for name in operator.reads:
             if name not in self._plan.columns:
                 self._imply(name, operator)
@@ -198,9 +214,7 @@ class _Chain:
             fps = {c.name: s.fp for s in self._plan.steps for c in s.columns}
         if {"licence", "synthetic"} & set(operator.needs()):
             sources = self._table.ingest
-            fps["sources"] = digest(
-                [[s.name, s.kind, getattr(s, s.kind), s.licence, s.synthetic] for s in sources]
-            )
+            fps["sources"] = digest([[s.name, s.kind, s.place, s.licence, s.synthetic] for s in sources])
         fp = operator_fingerprint(operator, fps, None if kind == "measure" else self._loaded.recipe.seed)
         self._plan.steps.append(StepPlan(label, kind, operator, fp, reads, implied, columns))
 
@@ -211,7 +225,7 @@ class _Chain:
                 return f"Move the step {label!r} up, before this one"
         if mend := not_written(column, self._plan.columns):
             return mend
-        maker = writer_of(column)
+        maker = writer_of(column, self._plan.record)
         others = [s.columns[0].name for s in self._plan.steps if s.operator.name == maker and s.columns]
         if others:
             return f"Did you mean {' or '.join(map(repr, others))}, which {maker!r} writes here?"
@@ -225,7 +239,7 @@ class _Chain:
             raise FieldError("`budget.money` is given, and this step has no price", mend=mend)
 
     def _imply(self, column: str, operator: Operator) -> None:
-        writer = writer_of(column)
+        writer = writer_of(column, self._plan.record)
         if writer is None or not issubclass(get(writer), Measure):
             raise FieldError(
                 f"{operator.name!r} reads the column {column!r}, which no earlier step writes",

@@ -19,7 +19,7 @@ def doubts(plan: "TablePlan") -> list[str]:
         if step.operator.name == "caption":
             if params.backend != BACKEND:
                 models.add(params.name)
-            elif not {*params.context} - {*CATALOG_COLUMNS}:
+            elif not {*params.context} - {*CATALOG_COLUMNS["image"]}:
                 mend = "Put `- quality`, `- palette` and `- ocr` before it"
                 told.append(f"{step.label}: no step measures anything that it could say. {mend}.")
         elif step.operator.name == "caption.reason" and params.of in models - checked:

@@ -143,6 +143,20 @@ class Table(_Model):
             first[step.label] = i
         return steps
 
+    @field_validator("ingest")
+    @classmethod
+    def _one_kind(cls, ingest: list[IngestParams]) -> list[IngestParams]:
+        for i, source in enumerate(ingest):
+            if source.record != ingest[0].record:
+                what = f"the sources give records of two kinds, {ingest[0].record} and {source.record}"
+                raise wrong(what, "Make a table of each", (i,))
+        return ingest
+
+    @property
+    def record(self) -> str:
+        """The kind of its records."""
+        return self.ingest[0].record
+
     def written(self) -> dict[str, Any]:
         """The table as a recipe writes it, with every default."""
         return {

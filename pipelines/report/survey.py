@@ -23,7 +23,9 @@ DUPLICATE_GROUPS, GROUP_MEMBERS = 12, 5
 MOST_VALUES = 40
 """A text column with more distinct values gets no chart."""
 
-NOT_CHARTED = {"id", "kind", "key", "media", "parents", "text", "meta"} | {f.name for f in CATALOG_FIELDS}
+NOT_CHARTED = {"id", "kind", "key", "media", "parents", "text", "items", "meta"} | {
+    f.name for f in CATALOG_FIELDS
+}
 
 
 class Survey:

@@ -16,7 +16,7 @@ PART_MIN, PART_MAX = 256, 4096
 
 def stored_schema(kind: str) -> pa.Schema:
     """The catalog's row on disk: with `unit`, the uri of the file that holds the record, and `head`,
-    a 64-bit hash of what a shard shows of the row besides its columns (media, text, meta)."""
+    a 64-bit hash of what a shard shows of the row besides its columns (media, text or items, meta)."""
     schema = catalog_schema(kind)
     return schema.append(pa.field("unit", pa.string())).append(pa.field("head", pa.uint64()))
 
