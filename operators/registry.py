@@ -40,6 +40,7 @@ _BUILTIN = {
     "caption": "thresher.operators.captions.caption",
     "documents": "thresher.operators.documents",
     "export": "thresher.operators.export",
+    "export.documents": "thresher.operators.export",
 }
 _registered: dict[str, type[Operator]] = {}
 

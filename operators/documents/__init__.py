@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import groupby
 
 import pyarrow as pa
 
@@ -28,13 +29,14 @@ class Documents(Measure):
     def writes(self) -> list[Column]:
         return [
             Column("n_chars", _I4, "characters", "of all its texts, in NFC", 0),
-            Column("n_turns", _I4, "count", "texts of users and assistants; 0 in a plain text", 0),
+            Column("n_turns", _I4, "count", "changes of speaker and one; 0 in a plain text", 0),
             Column("n_images", _I4, "count", "images, each counted once", 0),
             Column("widths", pa.list_(_I4), "px", "of each image, after the EXIF orientation", 1),
             Column("heights", pa.list_(_I4), "px", "of each image, after the EXIF orientation", 1),
             Column(
                 "formats", pa.list_(pa.string()), "name", "file format of each, by content", values=FORMATS
             ),
+            Column("image_shas", pa.list_(pa.binary(32)), "SHA-256", "of the file of each image"),
             Column("bytes", pa.int64(), "bytes", "of its texts in UTF-8 and the files of its images", 1),
             Column("bytes_sha", pa.binary(32), "SHA-256", "of its texts, turns and image files in order"),
         ]
@@ -45,22 +47,18 @@ class Documents(Measure):
         return Values({column.name: [row[column.name] for row in rows] for column in self.writes()})
 
 
-def content_sha(items: Sequence[Item], images: Sequence[bytes]) -> bytes:
-    """SHA-256 of a document; `images`: that of each of its image files."""
-    said = [(i.turn, i.text if i.image is None else images[i.image].hex(), i.kind) for i in items]
-    return hashlib.sha256(dumps(said).encode()).digest()
-
-
 def _measured(items: Sequence[Item], images: Sequence[Checked]) -> dict[str, object]:
     texts = [item for item in items if item.text is not None]
     headers = [image.header for image in images]
+    said = [(i.kind, i.turn, i.text if i.image is None else images[i.image].sha.hex()) for i in items]
     return {
         "n_chars": sum(len(item.text or "") for item in texts),
-        "n_turns": sum(item.turn != "none" for item in texts),
+        "n_turns": sum(turn != "none" for turn, _ in groupby(item.turn for item in items)),
         "n_images": len(images),
         "widths": [header.width for header in headers],
         "heights": [header.height for header in headers],
         "formats": [header.format for header in headers],
+        "image_shas": [image.sha for image in images],
         "bytes": sum(len((item.text or "").encode()) for item in texts) + sum(h.n_bytes for h in headers),
-        "bytes_sha": content_sha(items, [image.sha for image in images]),
+        "bytes_sha": hashlib.sha256(dumps(said).encode()).digest(),
     }

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow.compute as pc
 
@@ -19,7 +19,7 @@ from thresher.operators.export import manifest
 from thresher.operators.export.params import CANDIDATES, ExportParams
 from thresher.operators.export.placement import Shard, bucket_names, plan_shards
 from thresher.operators.export.previous import Damaged, Previous, appendable, reusable
-from thresher.operators.export.records import measured_columns, record_schema
+from thresher.operators.export.records import kind_of, measured_columns, record_schema
 from thresher.operators.export.rows import Scatter, partition_of
 from thresher.operators.export.shard import ShardMaker
 from thresher.operators.registry import operator
@@ -32,7 +32,7 @@ RUN_ROWS = 1024
 PARTITIONS = 1024
 """At most so many slices in each run of the first pass; beyond, adjacent shards share one."""
 
-__all__ = ["ExportParams", "ShardExport"]
+__all__ = ["DocumentExport", "ExportParams", "ShardExport"]
 
 
 @operator("export")
@@ -40,7 +40,7 @@ class ShardExport(Export):
     """WebDataset shards, `index.parquet`, `wids.json` and last `dataset.json`."""
 
     params_model = ExportParams
-    reads = ("width", "height", "format", "bytes", "bytes_sha")
+    reads: ClassVar[tuple[str, ...]] = ("width", "height", "format", "bytes", "bytes_sha")
     version = 2
     source = "ours; the tar convention of webdataset"
 
@@ -105,7 +105,7 @@ class ShardExport(Export):
         """Write every file of the export; returns its `dataset.json`."""
         append = self.params.placement == "append"
         grown, copied = (previous, None) if append else (None, previous)
-        schema = record_schema(measured_columns(table.columns))
+        schema = record_schema(measured_columns(table.columns), kind_of(table.columns))
         if grown:
             grown.check_schema(schema)
         known = previous.known("id" if append else "content", context.scratch) if previous else None
@@ -135,6 +135,25 @@ class ShardExport(Export):
             held += rows
         names, size = bucket_names(self.params), self.params.shard_size
         return plan_shards(totals, names, size, generation), slabs
+
+
+@operator("export.documents")
+class DocumentExport(ShardExport):
+    """WebDataset shards of texts and dialogues, each with its images as they are; the table's `export`."""
+
+    kinds = ("interleaved",)
+    reads = ("formats", "widths", "heights", "image_shas", "bytes", "bytes_sha")
+
+    def needs(self) -> tuple[str, ...]:
+        """`reads`: the parameters name no column."""
+        return self.reads
+
+    def check(self, available: Mapping[str, Column]) -> None:
+        """Raise FieldError for parameters that tell what becomes of a single picture and its caption."""
+        for name in ("buckets", "resize", "reencode", "text", "sana"):
+            if getattr(self.params, name) != type(self.params).model_fields[name].default:
+                what = f"`{name}` is for pictures and captions, and this table holds texts and dialogues"
+                raise FieldError(what, (name,), "Leave it out: texts and images are exported as they came")
 
 
 def _write_shards(

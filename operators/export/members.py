@@ -12,13 +12,13 @@ _ROOM = NAME_BYTES - 2 * ID_BYTES - len(".")
 _OWN = ("json", "txt", "segments.json")
 
 
-def member_names(suffixes: Sequence[str], extension: str) -> list[str]:
-    """Name without key of each unknown member of a record whose image has `extension`.
+def member_names(suffixes: Sequence[str], images: Sequence[str]) -> list[str]:
+    """Name without key of each unknown member of a record; `images`: the suffixes of its images.
 
     A suffix keeps its text; `orig.` goes before one that Thresher writes itself or that occurs
     twice (readers fold case, so case does not tell names apart), one that fits no tar header is cut.
     """
-    taken = {*_OWN, extension}
+    taken = {*_OWN, *images}
     names = []
     for suffix in suffixes:
         name = _cut(quote_path(os.fsencode(suffix)).replace("/", "%2F").strip(".") or "bin")

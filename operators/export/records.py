@@ -7,10 +7,18 @@ import numpy as np
 import pyarrow as pa
 
 from thresher.schemas import Column, ThresherError
-from thresher.schemas.records import CATALOG_FIELDS, IMAGE, IMAGE_VERSION
+from thresher.schemas.records import CATALOG_FIELDS, KINDS
 from thresher.schemas.sidecar import dumps, plain
 
-_NOT_MEASURED = {*IMAGE.names, *(f.name for f in CATALOG_FIELDS), "row"}
+_KNOWN = [name for schema in KINDS.values() for name in schema.names]
+_NOT_MEASURED = {*_KNOWN, *(f.name for f in CATALOG_FIELDS), "row"}
+_BESIDE = ("items",)
+"""What a record's other members hold: the texts of a document stand in its segments."""
+
+
+def kind_of(columns: Mapping[str, Column]) -> str:
+    """The kind of a table's records."""
+    return "interleaved" if "items" in columns else "image"
 
 
 def measured_columns(columns: Mapping[str, Column]) -> dict[str, Column]:
@@ -19,10 +27,12 @@ def measured_columns(columns: Mapping[str, Column]) -> dict[str, Column]:
     return {n: columns[n] for n in sorted(columns) if n not in _NOT_MEASURED and not columns[n].vector}
 
 
-def record_schema(measured: Mapping[str, Column]) -> pa.Schema:
-    """Fields of the exported JSON: `schema_version`, the image record, its measured columns."""
+def record_schema(measured: Mapping[str, Column], kind: str = "image") -> pa.Schema:
+    """Fields of the exported JSON: `schema_version`, the record of that kind, its measured columns."""
     version = pa.field("schema_version", pa.int32(), nullable=False)
-    return pa.schema([version, *IMAGE, *(column.field() for column in measured.values())])
+    own = [field for field in KINDS[kind] if field.name not in _BESIDE]
+    made = (column.field() for column in measured.values())
+    return pa.schema([version, *own, *made], metadata=KINDS[kind].metadata)
 
 
 def records_json(table: pa.Table, schema: pa.Schema) -> list[str]:
@@ -32,7 +42,7 @@ def records_json(table: pa.Table, schema: pa.Schema) -> list[str]:
     """
     names = [name for name in schema.names if name != "schema_version"]
     columns = [_plain(table, schema.field(name)) for name in names]
-    version = {"schema_version": IMAGE_VERSION}
+    version = {"schema_version": int(schema.metadata[b"schema_version"])}
     return [dumps(version | dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from thresher.operators.base import TableReader
 from thresher.operators.export import segments
 from thresher.operators.export.files import explain_full_disk
-from thresher.operators.export.images import target
+from thresher.operators.export.images import Target, target
 from thresher.operators.export.params import ExportParams
+from thresher.operators.export.pictures import PICTURE, document_pictures, image_pictures
 from thresher.operators.export.placement import (
     NARROW,
     UNBUCKETED,
@@ -25,13 +26,13 @@ from thresher.operators.export.placement import (
     source_bytes,
 )
 from thresher.operators.export.previous import known_in
-from thresher.operators.export.records import measured_columns, record_schema, records_json
+from thresher.operators.export.records import kind_of, measured_columns, record_schema, records_json
 from thresher.operators.shuffle import top_bits, write_run
 from thresher.schemas import Column
 from thresher.schemas.decisions import ID
 from thresher.schemas.ids import byte_rows
 from thresher.schemas.index import INDEX
-from thresher.schemas.records import IMAGE, MEDIA
+from thresher.schemas.records import KINDS, MEDIA
 
 INDEXED = (
     "scores",
@@ -59,10 +60,7 @@ ROW = pa.schema(
         pa.field("content", pa.binary(16), metadata={"meaning": "what the record is made of, as a digest"}),
         pa.field("record", pa.string(), metadata={"meaning": "the JSON member; null: the record is copied"}),
         pa.field("segments", pa.string(), metadata={"meaning": "the member `KEY.segments.json`"}),
-        pa.field("width", pa.int32(), metadata={"meaning": "of the exported image"}),
-        pa.field("height", pa.int32()),
-        pa.field("extension", pa.string()),
-        pa.field("encode", pa.bool_(), metadata={"meaning": "false: original bytes"}),
+        pa.field("pictures", pa.list_(PICTURE), metadata={"meaning": "what becomes of each image"}),
         *(INDEX.field(name).with_nullable(True) for name in INDEXED),
     ]
 )
@@ -82,9 +80,14 @@ class Scatter:
     known: Path | None
     """What the export before this one holds: ids to leave out (`append`), or contents to copy (`hash`)."""
 
+    @property
+    def _narrow(self) -> list[str]:
+        """The columns that placement reads, of those there are."""
+        return [name for name in NARROW if name in self.table.columns]
+
     def totals(self, part: int) -> tuple[int, dict[str, int]]:
         """The number of records of one part, and their planned bytes in each bucket."""
-        table = self.table.read(part, NARROW)
+        table = self.table.read(part, self._narrow)
         table = table.filter(pa.array(self._new(table)))
         return len(table), bytes_by_bucket(table, self.params)
 
@@ -107,7 +110,7 @@ class Scatter:
 
     def rows(self, part: int, shards: Sequence[Shard]) -> pa.Table:
         """The part's records as `ROW`s."""
-        table = self.table.read(part, [*NARROW, "content"])
+        table = self.table.read(part, [*self._narrow, "content"])
         mine, same = self._new(table), self._same(table)
         fresh = self._fresh(part, mine & ~same)
         table, same = table.filter(pa.array(mine)), same[mine]
@@ -122,6 +125,12 @@ class Scatter:
         }
         wide = fresh.take(pa.array(np.cumsum(~same) - 1, mask=same))
         return pa.table(known | dict(zip(wide.column_names, wide.columns, strict=True))).select(ROW.names)
+
+    def _goals(self, table: pa.Table, buckets: Sequence[tuple[int, int] | None]) -> list[Target]:
+        """What becomes of each image; `buckets`: the (height, width) of its bucket, if any."""
+        shapes = (table[name].to_pylist() for name in ("width", "height", "format"))
+        rows = zip(*shapes, buckets, strict=True)
+        return [target(self.params, width, height, form, bucket) for width, height, form, bucket in rows]
 
     def _shard_of(
         self, table: pa.Table, shuffle: NDArray[np.uint64], shards: Sequence[Shard]
@@ -142,27 +151,27 @@ class Scatter:
         rest = pa.schema([field for field in ROW if field.name not in _PLACED])
         if not chosen.any():
             return rest.empty_table()
-        table = self.table.read(part, list(dict.fromkeys([*IMAGE.names, *NARROW, *measured])))
+        kind = kind_of(self.table.columns)
+        own = KINDS[kind].names
+        table = self.table.read(part, list(dict.fromkeys([*own, *self._narrow, *measured])))
         table = table.filter(pa.array(chosen))
         names, sizes = bucket_names(self.params), bucket_sizes(self.params)
         buckets = buckets_of(table, self.params)
-        shapes = (table[name].to_pylist() for name in ("width", "height", "format"))
-        goals = [
-            target(self.params, width, height, form, sizes[b])
-            for width, height, form, b in zip(*shapes, buckets, strict=True)
-        ]
         for name, default in (("sampling_weight", 1.0), ("dup_group", None), ("split", None)):
             if name not in measured:
                 table = table.append_column(name, pa.repeat(pa.scalar(default), len(table)))
-        text = self.params.text_column(measured)
+        if kind == "interleaved":
+            pictures = document_pictures(table)
+            told = segments.of_documents(table, pictures) | {"text": [None] * len(table)}
+        else:
+            goals = self._goals(table, [sizes[b] for b in buckets])
+            pictures = [[picture] for picture in image_pictures(table, goals)]
+            text = self.params.text_column(measured)
+            told = segments.described(table, text, measured, goals) | {"text": table[text]}
         made = {
-            **segments.described(table, text, measured, goals),
-            "text": table[text],
-            "record": records_json(table, record_schema(measured)),
-            "width": [goal.width for goal in goals],
-            "height": [goal.height for goal in goals],
-            "extension": [goal.extension for goal in goals],
-            "encode": [goal.encode is not None for goal in goals],
+            **told,
+            "record": records_json(table, record_schema(measured, kind)),
+            "pictures": pictures,
             "bucket": [None if names[b] == UNBUCKETED else names[b] for b in buckets],
             "sampling_weight": table["sampling_weight"].fill_null(1),
             "scores": _scores(table, measured),

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from thresher.operators.export.images import Target
+from thresher.operators.export.pictures import Picture
 from thresher.schemas import Column
 from thresher.schemas.segments import Segment, characters_of, image_segment, kinds_of, text_segment
 from thresher.schemas.sidecar import dumps
@@ -43,6 +44,27 @@ def described(
         made["task"].append(sample["kind"].lower() if sample else "image")
         made["text_chars"].append(list(characters_of(parts).items()))
     return made
+
+
+def of_documents(table: pa.Table, pictures: Sequence[Sequence[Picture]]) -> dict[str, list[Any]]:
+    """The same of rows of documents: plain texts and what assistants say are learnt, the rest is shown."""
+    made: dict[str, list[Any]] = {"segments": [], "kinds": [], "task": [], "text_chars": []}
+    forms, items = table["form"].to_pylist(), table["items"].to_pylist()
+    for form, held, own in zip(forms, items, pictures, strict=True):
+        parts = [_part(item, form, own) for item in held]
+        made["segments"].append(dumps(parts))
+        made["kinds"].append(kinds_of(parts))
+        made["task"].append(form)
+        made["text_chars"].append(list(characters_of(parts).items()))
+    return made
+
+
+def _part(item: Mapping[str, Any], form: str, pictures: Sequence[Picture]) -> Segment:
+    if item["image"] is not None:
+        picture = pictures[item["image"]]
+        return image_segment(picture["name"], "cond", picture["width"], picture["height"], turn=item["turn"])
+    learnt = form == "text" or item["turn"] == "assistant"
+    return text_segment(item["text"], "target" if learnt else "cond", turn=item["turn"])
 
 
 def _plain(text: str | None, variants: dict[str, str], goal: Target) -> list[Segment]:

@@ -17,6 +17,7 @@ from thresher.operators.export.files import atomic, explain_full_disk, write_who
 from thresher.operators.export.images import Target, render
 from thresher.operators.export.members import member_names
 from thresher.operators.export.params import ExportParams, Reencode
+from thresher.operators.export.pictures import Picture
 from thresher.operators.export.placement import Shard
 from thresher.operators.export.previous import Previous
 from thresher.operators.export.rows import INDEXED, ROW
@@ -130,24 +131,27 @@ class ShardMaker:
 
     def _members(self, row: dict[str, Any], data: list[bytes]) -> dict[str, bytes]:
         media = [Media(**m) for m in row["media"]]
-        main = next(i for i, medium in enumerate(media) if medium.role == "image")
-        image = data[main]
-        if hashlib.sha256(image).digest() != row["bytes_sha"]:
-            raise self._lost(row, media[main], "has changed since it was measured")
-        if row["encode"]:
-            encode = self.params.reencode or Reencode(format=_FORMATS[row["extension"]])
-            goal = Target(row["width"], row["height"], row["extension"], encode)
-            try:
-                image = render(image, goal)
-            except MediaError as error:
-                raise self._lost(row, media[main], f"cannot be decoded: {error}") from error
-        own = {f".{row['extension']}": image, ".json": row["record"].encode()}
-        own[SEGMENTS] = row["segments"].encode()
+        own = {".json": row["record"].encode(), SEGMENTS: row["segments"].encode()}
+        shown = [i for i, medium in enumerate(media) if medium.role == "image"]
+        for i, picture in zip(shown, row["pictures"], strict=True):
+            own[picture["name"]] = self._image(row, media[i], data[i], picture)
         if row["text"]:
             own[".txt"] = row["text"].encode()
         extras = [i for i, medium in enumerate(media) if medium.role == "extra"]
-        names = member_names([media[i].format for i in extras], row["extension"])
+        names = member_names([media[i].format for i in extras], [p["name"][1:] for p in row["pictures"]])
         return own | {name: data[i] for name, i in zip(names, extras, strict=True)}
+
+    def _image(self, row: dict[str, Any], medium: Media, data: bytes, picture: Picture) -> bytes:
+        if hashlib.sha256(data).digest() != picture["sha"]:
+            raise self._lost(row, medium, "has changed since it was measured")
+        if not picture["encode"]:
+            return data
+        extension = picture["name"][1:]
+        encode = self.params.reencode or Reencode(format=_FORMATS[extension])
+        try:
+            return render(data, Target(picture["width"], picture["height"], extension, encode))
+        except MediaError as error:
+            raise self._lost(row, medium, f"cannot be decoded: {error}") from error
 
     def _lost(self, row: dict[str, Any], medium: Media, what: str) -> ThresherError:
         return ThresherError(
@@ -195,12 +199,12 @@ _DESCRIBED = [name for name in INDEX.names if name not in ("shard", "ordinal", *
 
 def _described(rows: pa.Table) -> pa.Table:
     """Those fields of new records, from their `ROW`s."""
-    ids = rows["id"].to_pylist()
+    ids, pictures = rows["id"].to_pylist(), rows["pictures"].to_pylist()
     made = {
         "key": [value.hex() for value in ids],
-        "widths": [[width] for width in rows["width"].to_pylist()],
-        "heights": [[height] for height in rows["height"].to_pylist()],
-        "n_images": [1] * len(rows),
+        "widths": [[picture["width"] for picture in held] for held in pictures],
+        "heights": [[picture["height"] for picture in held] for held in pictures],
+        "n_images": [len(held) for held in pictures],
         "group_id": ids,
     }
     fields = [INDEX.field(name) for name in _DESCRIBED]

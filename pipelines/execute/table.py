@@ -19,7 +19,7 @@ from thresher.pipelines.execute.deciding import decide
 from thresher.pipelines.execute.state import DROPPED, FAILED, TableState
 from thresher.pipelines.execute.task import OperatorSpec, PassTask
 from thresher.pipelines.execute.usage import forget_notes, gather, remember
-from thresher.pipelines.plan.compile import CATALOG_COLUMNS, StepPlan, TablePlan, pass_name
+from thresher.pipelines.plan.compile import CATALOG_COLUMNS, WORDS, StepPlan, TablePlan, pass_name
 from thresher.pipelines.plan.fingerprint import digest, live_digest
 from thresher.pipelines.store.catalog import Catalog
 from thresher.pipelines.store.files import RESTORE
@@ -88,6 +88,7 @@ class TableRun:
                 raise ThresherError("the folder cannot be read", source.root, "Mend its rights and run again")
         if not self.catalog.rows and self.store.passes:
             raise ThresherError("the catalog of this run has vanished", str(self.catalog.folder), RESTORE)
+        self._check_kind()
         known = ingesting.known_units(self.catalog)
         new = sum(ingesting.new_units(*one, known).num_rows for one in listed)
         if new and self.run.dry:
@@ -108,6 +109,17 @@ class TableRun:
         self.problems += ingesting.empty_sources(listed, known)
         self.problems += ingesting.noted(self.catalog, presence)
         self._start(known, presence)
+
+    def _check_kind(self) -> None:
+        """Refuse a table of another kind of record than the run has entered under its name."""
+        held = self.catalog.read(0, ["kind"])["kind"][0].as_py() if self.catalog.rows else self.plan.record
+        if held != self.plan.record:
+            wanted = WORDS[self.plan.record]
+            raise ThresherError(
+                f"the table {self.plan.name!r} of this run holds {WORDS[held]}, the recipe's {wanted}",
+                str(self.run.folder),
+                "Give the table another name, or take another folder with --run",
+            )
 
     def _start(self, known: pa.Table, presence: ingesting.Presence) -> None:
         self.presence = presence

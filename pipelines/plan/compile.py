@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from thresher.operators.base import Export, Measure, Operator, Params
 from thresher.operators.captions.columns import not_written
-from thresher.operators.registry import get, names, writer_of
+from thresher.operators.registry import get, writer_of
 from thresher.pipelines.plan.fingerprint import combine, digest, operator_fingerprint
 from thresher.pipelines.recipe import LoadedRecipe
+from thresher.pipelines.recipe.model import step_names
 from thresher.schemas import Column, FieldError
 from thresher.schemas.decisions import ID
 from thresher.schemas.records import ITEM, MEDIA
@@ -42,6 +43,7 @@ _OWN = {
 }
 CATALOG_COLUMNS = {kind: {c.name: c for c in (*_HEAD, *own)} for kind, own in _OWN.items()}
 """What ingest knows of a record of each kind, by name."""
+EXPORTS = {"image": "export", "interleaved": "export.documents"}
 WORDS = {"image": "images", "interleaved": "texts and dialogues"}
 
 
@@ -166,7 +168,7 @@ class _Chain:
             for i, step in enumerate(self._table.steps)
         ]
         if self._table.export is not None:
-            written.append((None, "export", get("export")(self._table.export)))
+            written.append((None, "export", get(EXPORTS[self._table.record])(self._table.export)))
         for place, (index, label, operator) in enumerate(written, 1):
             self._later = written[place:]
             try:
@@ -183,7 +185,7 @@ class _Chain:
     def _add(self, operator: Operator, label: str, implied: bool = False) -> None:
         if self._plan.record not in operator.kinds:
             one, other = WORDS[operator.kinds[0]], WORDS[self._plan.record]
-            here = [name for name in names() if self._plan.record in get(name).kinds and name != "export"]
+            here = [name for name in step_names() if self._plan.record in get(name).kinds]
             what = f"{operator.name!r} works on {one}, and this table holds {other}"
             raise FieldError(what, mend=f"Take it out: steps here are {', '.join(here)}")
         for name in operator.reads:

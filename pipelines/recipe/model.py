@@ -54,7 +54,7 @@ def wrong(what: str, mend: str = "", at: tuple[str | int, ...] = (), **more: Any
 
 def step_names() -> list[str]:
     """Every operator that may stand in `steps`."""
-    return [name for name in registry.names() if name not in RESERVED]
+    return [name for name in registry.names() if name.partition(".")[0] not in RESERVED]
 
 
 def _read_step(written: Any) -> Step:

@@ -1,7 +1,7 @@
 """Chosen rows to samples: key, sizes, what decided, and a picture."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,10 @@ from thresher.schemas.decisions import split_ordinal
 LONGEST = 300
 """Characters of a key or message that the page shows."""
 
-PROOF = ("width", "px_sha", "phash256")
+EXCERPT = 160
+"""Characters of a document that stand where its picture would."""
+
+PROOF = ("width", "widths", "px_sha", "phash256")
 """Columns that only a whole decode fills. What could crash a decoder has done so before, in a guarded
 worker, and has none of them: the report does not open it."""
 
@@ -47,7 +50,9 @@ class Sample:
     deciding: str
     """Column, value and bound that decided, or the value that places it next to a bound."""
     facts: str
-    """Pixels and file size."""
+    """Pixels or characters, and file size."""
+    words: str
+    """Of a document: how it begins."""
     url: str = ""
     """The picture as a data URL."""
     why_not: str = ""
@@ -60,7 +65,7 @@ class Describer:
     def __init__(self, view: RunView, table: str, rows: Iterable[int], shown: set[str]) -> None:
         """`rows`: ordinals; `shown`: columns whose values samples may show."""
         self.columns = view.columns(table)
-        wanted = {"media", "bytes", "width", "height", *PROOF, *shown} & {*self.columns, "media"}
+        wanted = {"media", "items", "bytes", "width", "height", "n_chars", *PROOF, *shown} & {*self.columns}
         by_part: dict[int, list[int]] = {}
         for row in sorted(set(rows)):
             by_part.setdefault(split_ordinal(row)[0], []).append(row)
@@ -77,6 +82,7 @@ class Describer:
         entry = self._rows[row]
         values = entry["values"]
         size = [f"{number(values['width'])} × {number(values['height'])}"] if values.get("width") else []
+        size += [f"{number(values['n_chars'])} characters"] if values.get("n_chars") else []
         size += [file_size(values["bytes"])] if values.get("bytes") is not None else []
         deciding = self._deciding(entry)
         if beside and values[beside.column] is not None:
@@ -90,6 +96,7 @@ class Describer:
             message=_shorten(entry["message"] or ""),
             deciding=deciding,
             facts=" · ".join(size),
+            words=_beginning(values.get("items") or []),
         )
 
     def picture(self, row: int, opener: Opener) -> tuple[str, str]:
@@ -117,6 +124,11 @@ class Describer:
             return f"{what} {measured(value, unit)}".strip()
         limit = f"bound {measured(bound, unit)}".replace(" ", "\u00a0")
         return f"{what} {measured(value, unit if unit == 'share' else '', bound)}, {limit}"
+
+
+def _beginning(items: Sequence[Mapping[str, Any]]) -> str:
+    words = " ".join(item["text"] for item in items if item["text"] is not None)
+    return words if len(words) <= EXCERPT else f"{words[:EXCERPT]} …"
 
 
 def _shorten(text: str) -> str:

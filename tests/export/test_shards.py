@@ -166,7 +166,7 @@ def test_empty_table(blob_pool: Callable[..., Any], export: Callable[..., Any], 
 
 def test_member_names_never_clash() -> None:
     given = ["json", "TXT", "npy", "NPY", "a/../b", "jpg", "segments.json", "x" * 300, "", "é\udcff\n"]
-    names = member_names(given, "jpg")
+    names = member_names(given, ["jpg"])
     assert len({name.lower() for name in names}) == len(given)
     assert all("/" not in name and len(name.encode()) <= 68 and name.isprintable() for name in names)
     assert names[:4] == [".orig.json", ".orig.TXT", ".npy", ".orig.NPY"]
