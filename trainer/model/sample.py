@@ -1,0 +1,226 @@
+"""Draw and describe: images by Euler steps from noise or code by code, texts token by token.
+
+A prompt is what stands before: texts, and images as uint8 (height, width, 3) in whole tokens. Everything is
+computed anew at each step, so that nothing but the model itself says what is drawn.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from thresher.loader.row import PAD, Picture, Row
+from thresher.trainer.batch import Batch, Latents, collate
+from thresher.loader.tokens import BEGIN, END, IMAGE, Tokenizer
+from thresher.trainer.model.decoder import Decoder
+from thresher.loader.plan.keys import key
+from thresher.loader.plan.pattern import Kind
+
+Prompt = Sequence[str | NDArray[np.uint8]]
+Part = list[int] | list[Picture]
+"""A text's tokens, or the copies of one image."""
+GUIDED = 0.4
+"""Noise level down to which images are guided (BAGEL, arXiv 2505.14683, repository inferencer.py)."""
+
+
+def shifted(u: Tensor, shift: float) -> Tensor:
+    """Noise levels in [0, 1] moved towards noise, as in training (SD3, arXiv 2403.03206)."""
+    return shift * u / (1 + (shift - 1) * u)
+
+
+def euler(velocity: Callable[[Tensor, float], Tensor], noise: Tensor, steps: int, shift: float) -> Tensor:
+    """Follow a velocity from noise (t = 1) to latents (t = 0)."""
+    x = noise
+    for t, after in pairwise(shifted(torch.linspace(1, 0, steps + 1), shift).tolist()):
+        x = x + (after - t) * velocity(x, t)
+    return x
+
+
+def guided(both: Tensor, image: Tensor, text: Tensor, scales: tuple[float, float]) -> Tensor:
+    """Velocities (n, ...) of n images given image and text, moved away from those given one of them alone.
+
+    `scales` are of text and image; 1 leaves out. No image's velocity becomes longer than it was.
+    """
+    out = torch.lerp(text, torch.lerp(image, both, scales[0]), scales[1])
+    longer = both.flatten(1).norm(dim=1) / out.flatten(1).norm(dim=1).clamp(min=1e-12)
+    return out * longer.clamp(max=1).view(-1, *[1] * (out.dim() - 1))
+
+
+@torch.no_grad()
+def draw(
+    model: Decoder,
+    latents: Latents,
+    tokenizer: Tokenizer,
+    prompts: Sequence[Prompt],
+    size: tuple[int, int],
+    *,
+    seed: int = 0,
+    steps: int = 50,
+    shift: float = 1.0,
+    scales: tuple[float, float] = (4.0, 1.5),
+    drops: Mapping[str, float],
+) -> NDArray[np.uint8]:
+    """Images (n, height, width, 3) of that height and width, one for each prompt.
+
+    A condition is guided by only if it was left out at times in training, `drops` of it being above 0.
+    """
+    grid = (size[0] // latents.stride, size[1] // latents.stride)
+    seen = drops.get("clean") and (model.vision is None or drops.get("vit"))
+    by_text, by_image = scales[0] if drops.get("text") else 1.0, scales[1] if seen else 1.0
+    told = {"both": prompts}
+    if by_text != 1:
+        told["image"] = [[what for what in p if not isinstance(what, str)] for p in prompts]
+    if by_image != 1 and any(not isinstance(what, str) for p in prompts for what in p):
+        told["text"] = [[what for what in p if isinstance(what, str)] for p in prompts]
+    kind, shape = (Kind.VQ, grid) if latents.codes else (Kind.NOISY, (*grid, latents.channels))
+
+    def begun(given: Sequence[Prompt]) -> Batch:
+        rows = []
+        for i, prompt in enumerate(given):
+            own = Picture(0, kind, grid, np.zeros(shape, np.float16), 1.0, key("noise", seed, i))
+            rows.append([*_parts(model, latents, tokenizer, prompt), [own]])
+        return _batch(rows, model, latents, tokenizer)
+
+    batches = {name: begun(given) for name, given in told.items()}
+    if latents.codes:
+        allowed = (tokenizer.vocabulary, tokenizer.vocabulary + latents.codes)
+        pair = [batches["both"], batches.get("image", batches["both"])]
+        codes = _grown(model, pair, grid[0] * grid[1], allowed, by_text)
+        return _pixels(latents.decode(codes.view(-1, *grid)))
+
+    def velocity(x: Tensor, t: float) -> Tensor:
+        found = {
+            name: _velocity(model, b, x, t) for name, b in batches.items() if name == "both" or t > GUIDED
+        }
+        both = found["both"]
+        return guided(both, found.get("image", both), found.get("text", both), (by_text, by_image))
+
+    first = batches["both"]
+    noise = first.noise[first.time > 0].view(len(prompts), *grid, -1)
+    return _pixels(latents.decode(euler(velocity, noise, steps, shift)))
+
+
+@torch.no_grad()
+def write(
+    model: Decoder,
+    latents: Latents,
+    tokenizer: Tokenizer,
+    prompts: Sequence[Prompt],
+    *,
+    most: int = 64,
+    temperature: float = 0.0,
+    plain: bool = False,
+) -> list[str]:
+    """A text of at most `most` tokens behind each prompt; the likeliest tokens at temperature 0.
+
+    `plain`: images are seen as in a caption's training, by the understanding encoder alone if there is one.
+    """
+    begun = [BEGIN] + [END] * (most - 1)
+    rows = [[*_parts(model, latents, tokenizer, prompt, plain), begun] for prompt in prompts]
+    batch = _batch(rows, model, latents, tokenizer)
+    tokens = _grown(model, [batch], most, (0, tokenizer.vocabulary), temperature=temperature).tolist()
+    return [tokenizer.decode(t[: t.index(END)] if END in t else t) for t in tokens]
+
+
+def describe(
+    model: Decoder,
+    latents: Latents,
+    tokenizer: Tokenizer,
+    images: Sequence[NDArray[np.uint8]],
+    most: int = 64,
+) -> list[str]:
+    """A caption of each image."""
+    return write(model, latents, tokenizer, [[image] for image in images], most=most, plain=True)
+
+
+def _velocity(model: Decoder, batch: Batch, x: Tensor, t: float) -> Tensor:
+    noisy = batch.time > 0
+    state = batch.latents.clone()
+    state[noisy] = x.flatten(0, 2)
+    now = replace(batch, time=torch.where(noisy, t, batch.time))
+    return model(now, state).velocity.float().view_as(x)
+
+
+def _grown(
+    model: Decoder,
+    batches: list[Batch],
+    count: int,
+    allowed: tuple[int, int],
+    scale: float = 1.0,
+    temperature: float = 1.0,
+) -> Tensor:
+    """The last `count` tokens of each row, (n, count), counted from the first that is allowed.
+
+    A second batch holds the same without conditions; logits are moved away from its by `scale`.
+    """
+    lengths = [(batch.doc >= 0).sum(dim=1) - count for batch in batches]
+    rows = torch.arange(len(batches[0].doc), device=batches[0].doc.device)
+    out: list[Tensor] = []
+    for i in range(count):
+        found = []
+        for batch, start in zip(batches, lengths, strict=True):
+            if out:
+                batch.token[rows, start + i] = out[-1] + allowed[0]
+            batch.target.fill_(PAD)[rows, start + i] = 0
+            found.append(model(batch).logits[:, slice(*allowed)].float())
+        logits = torch.lerp(found[-1], found[0], scale)
+        if temperature:
+            out.append(torch.multinomial((logits / temperature).softmax(dim=-1), 1)[:, 0])
+        else:
+            out.append(logits.argmax(dim=-1))
+    return torch.stack(out, dim=1)
+
+
+def _parts(
+    model: Decoder, latents: Latents, tokenizer: Tokenizer, prompt: Prompt, plain: bool = False
+) -> list[Part]:
+    """The prompt as texts' tokens and images' copies, each cut by the stride of its kind."""
+    strides = {Kind.CLEAN: latents.stride}
+    if model.vision:
+        strides = ({} if plain else strides) | {Kind.VIT: model.vision.stride}
+    return [
+        [BEGIN, *tokenizer.encode(what)]
+        if isinstance(what, str)
+        else [Picture(0, k, (what.shape[0] // s, what.shape[1] // s), what) for k, s in strides.items()]
+        for what in prompt
+    ]
+
+
+def _batch(prompts: list[list[Part]], model: Decoder, latents: Latents, tokenizer: Tokenizer) -> Batch:
+    """Prompts as rows of one document, padded to the longest, where the model is."""
+    longest = max(sum(map(_length, parts)) for parts in prompts)
+    rows = [_row(parts, longest) for parts in prompts]
+    return collate(rows, latents, tokenizer.vocabulary, IMAGE).to(model.embed.weight.device)
+
+
+def _length(part: Part) -> int:
+    return sum(p.grid[0] * p.grid[1] if isinstance(p, Picture) else 1 for p in part)
+
+
+def _row(parts: list[Part], long: int) -> Row:
+    """One document, in which nothing is to be learnt; positions as `trainer.md` 2.2 has them."""
+    token, kind, doc, seg, target = (np.full(long, fill) for fill in (0, PAD, PAD, PAD, PAD))
+    out = Row(token, kind, doc, seg, np.zeros((long, 3), np.int64), target, np.zeros(long, np.float32))
+    at = ahead = number = 0
+    for part in parts:
+        start = ahead
+        for what in part if isinstance(part[0], Picture) else [part]:
+            if isinstance(what, Picture):
+                out.pictures.append(replace(what, at=at))
+                own, place = what.kind, np.indices((1, *what.grid)).reshape(3, -1).T
+            else:
+                own, place = Kind.TEXT, np.arange(len(what))[:, None].repeat(3, axis=1)
+                token[at : at + len(what)] = what
+            span = slice(at, at + len(place))
+            kind[span], doc[span], seg[span], out.position[span] = own, 0, number, start + place
+            at, number, ahead = span.stop, number + 1, max(ahead, start + int(place.max()) + 1)
+    return out
+
+
+def _pixels(values: Tensor) -> NDArray[np.uint8]:
+    """(n, 3, height, width) in [-1, 1] as images."""
+    return ((values.cpu() + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
