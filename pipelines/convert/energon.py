@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from thresher.operators.export.tar import END
 from thresher.pipelines.convert import energon_loader
 from thresher.pipelines.convert.layout import write_json
 from thresher.pipelines.convert.source import Sample, Source
+from thresher.schemas.tar import END
 
 VERSION = "7.4.1"
 DECODED = {"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"}
