@@ -15,7 +15,7 @@ from thresher.trainer.batch import Latents
 
 _TOKEN = 16
 """Side that latents of a finer autoencoder are patched to, px."""
-_WIDTHS = (3, 32, 64, 128, 128)
+_WIDTHS = (3, 16, 32, 64, 128)
 _LEVELS = (7, 5, 5, 5)
 """Of finite scalar quantisation: 875 codes; odd, so that 0 is one of them."""
 _OFF = 0.2
@@ -74,20 +74,27 @@ class Convolutions(nn.Module):
         sides = list(pairwise(_WIDTHS))
         down = [m for a, b in sides for m in (nn.Conv2d(a, b, 4, 2, 1), nn.SiLU())]
         up = [m for a, b in sides[::-1] for m in (nn.SiLU(), nn.ConvTranspose2d(b, a, 4, 2, 1))]
-        self.down = nn.Sequential(*down, nn.Conv2d(_WIDTHS[-1], inner * (2 - coded), 1))
+        outer = inner * (2 - coded)
+        self.down = nn.Sequential(*down, nn.Conv2d(_WIDTHS[-1], outer, 1))
         self.up = nn.Sequential(nn.Conv2d(inner, _WIDTHS[-1], 3, 1, 1), *up)
+        self.patch = nn.Conv2d(3, outer, _TOKEN, _TOKEN)
+        self.unpatch = nn.ConvTranspose2d(inner, 3, _TOKEN, _TOKEN)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Means and log variances of the latents, one behind the other; of codes what is quantised."""
+        return self.down(x) + self.patch(x)
 
     def encode(self, x: Tensor) -> Tensor:
         """Means of the latents; of codes the quantised values in [-1, 1]."""
         if not self.coded:
-            return self.down(x).chunk(2, dim=1)[0]
+            return self(x).chunk(2, dim=1)[0]
         half = self.reach[:, None, None]
-        bound = self.down(x).tanh() * half
+        bound = self(x).tanh() * half
         return (bound + (bound.round() - bound).detach()) / half
 
     def decode(self, z: Tensor) -> Tensor:
         """Pixels."""
-        return self.up(z)
+        return self.up(z) + self.unpatch(z)
 
     def code(self, x: Tensor) -> Tensor:
         """Codes (n, down, across)."""
@@ -113,11 +120,11 @@ def train_convae(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     order = torch.Generator().manual_seed(0)
     for _ in range(steps):
-        x = images[torch.randint(len(images), (32,), generator=order)]
+        x = images[torch.randint(len(images), (16,), generator=order)]
         if coded:
             z, spread = coder.encode(x), torch.zeros(())
         else:
-            mean, log = coder.down(x).chunk(2, dim=1)
+            mean, log = coder(x).chunk(2, dim=1)
             z = mean + torch.randn(mean.shape, generator=order) * (log / 2).exp()
             spread = (mean.square() + log.exp() - log - 1).mean() / 2
         error = (coder.decode(z) - x).abs().mean()

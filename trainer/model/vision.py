@@ -1,5 +1,7 @@
 """How images are understood: own patches, or a vision encoder from a path, behind a connector."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +25,12 @@ class Vision(nn.Module):
             self.encoder = getattr(whole, "vision_model", whole)
             self.encoder.requires_grad_(not config.und_frozen)
             self.stride, self.inner = self.encoder.config.patch_size, self.encoder.config.hidden_size
+            file = Path(config.und[3:]) / "preprocessor_config.json"
+            told = json.loads(file.read_text()) if file.exists() else {}
+            # An encoder's own scale of pixels in [0, 1]; SigLIP's, where none is told.
+            mean, std = (torch.tensor(told.get(f"image_{n}") or [0.5] * 3) for n in ("mean", "std"))
+            self.register_buffer("scale", torch.stack([mean, std])[:, :, None, None])
+            self.scale: Tensor
         first, last = (nn.Linear(n, config.width, bias=False) for n in (self.inner, config.width))
         self.connector = nn.Sequential(first, nn.GELU(), last)
 
@@ -37,6 +45,7 @@ class Vision(nn.Module):
         """(tokens, values) of one view, at its own size."""
         if self.encoder is None:
             return F.unfold(view[None], self.stride, stride=self.stride)[0].T
+        view = ((view + 1) / 2 - self.scale[0]) / self.scale[1]
         hidden = self.encoder(view[None], interpolate_pos_encoding=True).last_hidden_state[0]
         tokens = (view.shape[1] // self.stride) * (view.shape[2] // self.stride)
         return hidden[len(hidden) - tokens :]
