@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from torch.nn.attention.flex_attention import flex_attention
 
 from tests.trainer.rows import image, noise_image, row, text
 from thresher.loader.plan.pattern import CAUSAL, Kind
@@ -58,6 +59,14 @@ def test_padding_and_other_documents_affect_nothing():
     short = attend(q[..., :9, :], k[..., :9, :], v[..., :9, :], seen(alone))
     v[..., 9:, :] = 1e9
     torch.testing.assert_close(attend(q, k, v, seen(packed))[..., :9, :], short)
+
+
+def test_blocks_say_what_the_dense_mask_says():
+    told = segments(random.Random(1), 300)
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(1, n, 300, 16) for n in (4, 2, 2))
+    seen = flex_attention(q, k, v, block_mask=blocks(*told), enable_gqa=True)
+    torch.testing.assert_close(seen, attend(q, k, v, dense(*told)), atol=1e-5, rtol=1e-5)
 
 
 def test_a_row_too_long_for_a_dense_mask_is_refused():

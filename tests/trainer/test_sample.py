@@ -70,6 +70,17 @@ def test_guidance_by_one_changes_nothing():
 
 
 @pytest.mark.acceptance("T19")
+def test_guidance_goes_away_from_what_is_left_out():
+    both, picture, words = torch.tensor([[[1.0, 8.0]], [[0.5, 7.0]], [[0.0, 7.5]]])
+    out = torch.tensor([[3 * (0.5 + 2 * 0.5), 7.5 + 3 * (9 - 7.5)]])
+    torch.testing.assert_close(guided(both, picture, words, (2.0, 3.0)), out * both.norm() / out.norm())
+    made = model()
+    assert np.array_equal(
+        drawn(made, [["red"]], scales=(4.0, 1.0)), drawn(made, [["red"]], scales=(4.0, 9.0))
+    )
+
+
+@pytest.mark.acceptance("T19")
 def test_no_image_hangs_on_its_neighbours():
     torch.manual_seed(0)
     both, picture, words = torch.randn(3, 5, 4, 48)

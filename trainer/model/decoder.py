@@ -69,7 +69,7 @@ class Heads(nn.Module):
         """(tokens, width) to heads."""
         heads = self.qkv(self.norm(x)).unflatten(-1, (sum(self.sizes), -1))
         q, k, v = heads.split(self.sizes, dim=1)
-        return torch.cat([self.q_norm(q).to(v.dtype), self.k_norm(k).to(v.dtype), v], dim=1)
+        return torch.cat([self.q_norm(q.float()).to(v.dtype), self.k_norm(k.float()).to(v.dtype), v], dim=1)
 
 
 class Feed(nn.Module):

@@ -22,10 +22,15 @@ _DENSE = 4096
 """Longest row whose pairs are written out: 16 MB of them."""
 
 
+_TEXT, _VQ = map(int, CAUSAL)
+_NOISY = int(Kind.NOISY)
+"""Plain numbers, for the compiler."""
+
+
 def _rule(doc: Tensor, seg: Tensor, kind: Tensor, b: Any, i: Any, j: Any) -> Tensor:
-    causal = (kind[b, i] == CAUSAL[0]) | (kind[b, i] == CAUSAL[1])
-    within = (seg[b, i] == seg[b, j]) & (~causal | (j <= i))
-    earlier = (seg[b, j] < seg[b, i]) & (kind[b, j] != Kind.NOISY)
+    full = (kind[b, i] != _TEXT) & (kind[b, i] != _VQ)
+    within = (seg[b, i] == seg[b, j]) & (full | (j <= i))
+    earlier = (seg[b, j] < seg[b, i]) & (kind[b, j] != _NOISY)
     return ((doc[b, i] == doc[b, j]) & (doc[b, i] >= 0) & (within | earlier)) | (i == j)
 
 

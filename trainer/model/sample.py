@@ -69,13 +69,13 @@ def draw(
     A condition is guided by only if it was left out at times in training, `drops` of it being above 0.
     """
     grid = (size[0] // latents.stride, size[1] // latents.stride)
-    seen = drops.get("clean") and (model.vision is None or drops.get("vit"))
-    by_text, by_image = scales[0] if drops.get("text") else 1.0, scales[1] if seen else 1.0
     told = {"both": prompts}
-    if by_text != 1:
+    if drops.get("text"):
         told["image"] = [[what for what in p if not isinstance(what, str)] for p in prompts]
-    if by_image != 1 and any(not isinstance(what, str) for p in prompts for what in p):
+    pictured = any(not isinstance(what, str) for p in prompts for what in p)
+    if pictured and drops.get("clean") and (model.vision is None or drops.get("vit")):
         told["text"] = [[what for what in p if isinstance(what, str)] for p in prompts]
+    by = (scales[0] if "image" in told else 1.0, scales[1] if "text" in told else 1.0)
     kind, shape = (Kind.VQ, grid) if latents.codes else (Kind.NOISY, (*grid, latents.channels))
 
     def begun(given: Sequence[Prompt]) -> Batch:
@@ -89,7 +89,7 @@ def draw(
     if latents.codes:
         allowed = (tokenizer.vocabulary, tokenizer.vocabulary + latents.codes)
         pair = [batches["both"], batches.get("image", batches["both"])]
-        codes = _grown(model, pair, grid[0] * grid[1], allowed, by_text)
+        codes = _grown(model, pair, grid[0] * grid[1], allowed, by[0])
         return _pixels(latents.decode(codes.view(-1, *grid)))
 
     def velocity(x: Tensor, t: float) -> Tensor:
@@ -97,7 +97,7 @@ def draw(
             name: _velocity(model, b, x, t) for name, b in batches.items() if name == "both" or t > GUIDED
         }
         both = found["both"]
-        return guided(both, found.get("image", both), found.get("text", both), (by_text, by_image))
+        return guided(both, found.get("image", both), found.get("text", both), by if t > GUIDED else (1, 1))
 
     first = batches["both"]
     noise = first.noise[first.time > 0].view(len(prompts), *grid, -1)
