@@ -5,10 +5,10 @@ image with one caption, of which a plan reads 22. The ids lie apart, for they ar
 """
 
 import json
-import os
-import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,13 +52,14 @@ class Place(NamedTuple):
 class Source:
     """The samples of an export that a run reads, in tar order: `plan.Samples`, and their places."""
 
-    def __init__(self, name: str, folder: Path, shards: Sequence[str]) -> None:
-        self.name, self.fingerprint = name, folder.name
+    def __init__(self, name: str, folder: Path, export: Export, sidecars: Path | None = None) -> None:
+        self.name, self.fingerprint, self.folder, self.url = name, folder.name, folder, export.url
         self._column = {c: np.memmap(folder / c, of, "r") for c, of in _COLUMNS.items()}
         self.pattern: NDArray[np.uint16] = self._column["pattern"]
         told = json.loads((folder / "about.json").read_text())
         self.patterns = [_pattern(text) for text in told["patterns"]]
-        self._ends, self._shards = np.array(told["ends"]), shards
+        self._ends = np.array(told["ends"])
+        self._shards = [str(sidecars / f"{s.stem}.tar") if sidecars else s.tar for s in export.shards]
 
     def numbers(self, samples: Ints) -> Ints:
         """Tokens and sizes of samples of one pattern, int64 (len(samples), k)."""
@@ -70,11 +71,13 @@ class Source:
         """32 hex digits."""
         return self._column["id"][sample].tobytes().hex()
 
-    def place(self, sample: int) -> Place:
-        """Where the record lies."""
-        shard = self._shards[int(np.searchsorted(self._ends, sample, side="right"))]
-        offset, size, crc = (int(self._column[c][sample]) for c in ("offset", "size", "crc"))
-        return Place(shard, offset * _BLOCK, size * _BLOCK, crc)
+    def place(self, samples: Ints) -> list[Place]:
+        """Where the records lie."""
+        shards = np.searchsorted(self._ends, samples, side="right").tolist()
+        offset, size, crc = (self._column[c][samples] for c in ("offset", "size", "crc"))
+        offset, size = (blocks.astype(np.int64) * _BLOCK for blocks in (offset, size))
+        told = zip(shards, offset.tolist(), size.tolist(), crc.tolist(), strict=True)
+        return [Place(self._shards[shard], *rest) for shard, *rest in told]
 
     def find(self, prefix: str) -> list[int]:
         """The samples whose id begins with those hex digits: more than one where a sample is repeated."""
@@ -110,12 +113,11 @@ def open_source(
     folder = held.home("tokens") / tokenizer.id / held.key(tokenizer.id, where, split, hold, stored)
     if not folder.exists():
         counts = count(export, tokenizer)
-        half = folder.with_suffix(f".{os.getpid()}.tmp")
-        _compile(held, counts, half, _Choice(held, where, split, hold), sidecars)
-        try:
-            half.rename(folder)
-        except OSError:  # another process was first
-            shutil.rmtree(half)
+        with TemporaryDirectory(dir=counts) as half:
+            whole = Path(half, "whole")
+            _compile(held, counts, whole, _Choice(held, where, split, hold), sidecars)
+            with suppress(OSError):  # another process was first
+                whole.rename(folder)
     if not (folder / "id").stat().st_size:
         raise ThresherError(
             f"the source {name!r} is empty: no sample of the split {split!r}"
@@ -123,8 +125,7 @@ def open_source(
             held.url,
             "Widen `where`, or name another split or export",
         )
-    tars = [str(sidecars / f"{s.stem}.tar") if sidecars else s.tar for s in held.shards]
-    return Source(name, folder, tars)
+    return Source(name, folder, held, sidecars)
 
 
 def stored_folder(export: Export, name: str) -> Path:

@@ -16,65 +16,68 @@ _TRIES = 3
 _BLOCK = 512
 
 
-def merged(places: Sequence[Place], gap: int = GAP) -> list[list[int]]:
-    """Numbers of places to read together: less than `gap` bytes of one shard apart, in order."""
+def merged(places: Sequence[Place]) -> list[list[int]]:
+    """Numbers of places to read together: less than `GAP` bytes of one shard apart, in order."""
     out: list[list[int]] = []
-    end = first = 0
-    for i in sorted(range(len(places)), key=lambda i: places[i]):
-        place = places[i]
-        near = out and places[out[-1][0]].shard == place.shard and place.offset < end + gap
-        if near and place.offset + place.size - first <= _MOST:
+    shard, first, end = "", 0, 0
+    for i in sorted(range(len(places)), key=places.__getitem__):
+        place, last = places[i], places[i].offset + places[i].size
+        if place.shard == shard and place.offset < end + GAP and last <= first + _MOST:
             out[-1].append(i)
+            end = max(end, last)
         else:
             out.append([i])
-            first = end = place.offset
-        end = max(end, place.offset + place.size)
+            shard, first, end = place.shard, place.offset, last
     return out
 
 
-def read(places: Sequence[Place], threads: ThreadPoolExecutor) -> list[memoryview | str]:
-    """The record at each place; for one that cannot be had whole after three tries, the reason."""
+def read(places: Sequence[Place], threads: ThreadPoolExecutor, count: int) -> list[memoryview | str]:
+    """The record at each place, by `count` threads; for one that cannot be had in three tries, the reason."""
+    groups = merged(places)
     out: list[memoryview | str] = [""] * len(places)
 
-    def run(numbers: list[int]) -> None:
-        held = [places[i] for i in numbers]
-        start, end = held[0].offset, max(p.offset + p.size for p in held)
-        data = _read(held[0].shard, start, end - start)
-        for i, place in zip(numbers, held, strict=True):
-            record = data if isinstance(data, str) else data[place.offset - start :][: place.size]
-            for again in range(1, _TRIES):
-                if not _fault(record, place):
-                    break
-                time.sleep(0.05 * again)
-                record = _read(place.shard, place.offset, place.size)
-            out[i] = _fault(record, place) or record
+    def work(mine: list[list[int]]) -> None:
+        for numbers in mine:
+            held = [places[i] for i in numbers]
+            start = held[0].offset
+            data = _read(held[0].shard, start, max(p.offset + p.size for p in held) - start)
+            for i, place in zip(numbers, held, strict=True):
+                at = place.offset - start
+                out[i] = _checked(data if isinstance(data, str) else data[at : at + place.size], place)
 
-    list(threads.map(run, merged(places)))
+    list(threads.map(work, [groups[i::count] for i in range(count)]))
     return out
+
+
+def _checked(record: memoryview | str, place: Place, tries: int = _TRIES) -> memoryview | str:
+    if isinstance(record, str):
+        fault = record
+    elif len(record) != place.size:
+        fault = f"it ends after {len(record)} of {place.size} bytes"
+    elif zlib.crc32(record) != place.crc:
+        fault = "its checksum is wrong"
+    else:
+        return record
+    if tries == 1:
+        return fault
+    time.sleep(0.05 * (_TRIES - tries))
+    return _checked(_read(place.shard, place.offset, place.size), place, tries - 1)
 
 
 def _read(shard: str, start: int, size: int) -> memoryview | str:
     try:
         return memoryview(fetch(shard, start, size))
     except OSError as error:
-        return f"cannot be read: {error}"
-
-
-def _fault(record: memoryview | str, place: Place) -> str:
-    if isinstance(record, str):
-        return record
-    if len(record) != place.size:
-        return f"ends after {len(record)} of {place.size} bytes"
-    return "" if zlib.crc32(record) == place.crc else "its checksum is wrong"
+        return f"it cannot be read: {error}"
 
 
 def members(record: memoryview) -> dict[str, memoryview]:
     """Name without key -> data of each member of a record of a tar."""
     out, at = {}, 0
     while at < len(record):
-        name = bytes(record[at : at + 100]).rstrip(b"\0").decode()
-        size = int(bytes(record[at + 124 : at + 135]), 8)
+        head = bytes(record[at : at + 135])
+        name, size = head[: head.index(0)].decode(), int(head[124:], 8)
         at += _BLOCK
-        out["." + name.partition(".")[2]] = record[at : at + size]
+        out[name[name.index(".") :]] = record[at : at + size]
         at += -(-size // _BLOCK) * _BLOCK
     return out

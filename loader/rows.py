@@ -16,8 +16,8 @@ from thresher.loader.plan.pattern import Kind, Part, Pattern, Realised, grouped
 from thresher.loader.plan.plan import Plan, Slot, Stage
 from thresher.loader.read import members
 from thresher.loader.row import PAD, Picture, Row
-from thresher.loader.tokens import BEGIN, END, Tokenizer, segments_of
-from thresher.schemas.segments import texts_of
+from thresher.loader.tokens import BEGIN, END, Tokenizer
+from thresher.schemas.segments import segments_of, texts_of
 
 
 class Planned(NamedTuple):

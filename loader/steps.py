@@ -10,27 +10,27 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import KW_ONLY, dataclass
+from itertools import count, islice
 from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
-from thresher.loader.index import Source
+import numpy as np
+
+from thresher.loader.index import Place, Source
 from thresher.loader.plan.balance import balanced
-from thresher.loader.plan.plan import Plan, Totals
+from thresher.loader.plan.plan import Plan, Slot, Totals
 from thresher.loader.read import read
 from thresher.loader.row import Row
 from thresher.loader.rows import Builder, Planned, planned
 from thresher.loader.tokens import Tokenizer
 from thresher.schemas import ThresherError
 
-_THREADS = 8
 _HOLES = 0.01
 _FEW = 10
 """Holes that are borne however few samples have been read."""
-_PAIR = 1 / 6144
-"""What a visible pair costs beside a token: 1 / (6 width), at a width of 1,024."""
 
 
 class Loaded(NamedTuple):
@@ -50,128 +50,124 @@ class Loaded(NamedTuple):
 
 
 class _Begun(NamedTuple):
+    totals: Totals
     samples: list[list[Planned]]
     rows: list[Future[Any]]
-    totals: Totals
-    read_bytes: int
 
 
+@dataclass
 class Loader:
     """Iterates over `Loaded`, from step `first` on, without end.
 
-    `workers` processes decode, or this one if 0; `prefetch` steps are read ahead. Samples that cannot be read
-    become holes, and lines of the file `skips`; more than 1 % of them raise ThresherError.
+    `workers` processes decode, or a thread of this one if 0; `prefetch` steps are read ahead. Samples that
+    cannot be read become holes, and lines of the file `skips`; ThresherError if they are over 1 %.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        sources: Sequence[Source],
-        tokenizer: Tokenizer,
-        *,
-        rank: int = 0,
-        world: int = 1,
-        workers: int = 0,
-        prefetch: int = 2,
-        first: int = 0,
-        skips: Path | None = None,
-        pair: float = _PAIR,
-    ) -> None:
-        self.plan, self.sources, self.skips, self.pair = plan, sources, skips, pair
-        self.rank, self.world, self.workers, self.prefetch, self.first = rank, world, workers, prefetch, first
-        self._builder = Builder(plan.stage, tokenizer)
+    plan: Plan
+    sources: Sequence[Source]
+    tokenizer: Tokenizer
+    _: KW_ONLY
+    rank: int = 0
+    world: int = 1
+    workers: int = 0
+    prefetch: int = 2
+    first: int = 0
+    skips: Path | None = None
+    pair: float = 1 / 6144
+    """What a visible pair costs beside a token: 1 / (6 width), here of a width of 1,024."""
+
+    def __post_init__(self) -> None:
+        self._threads = 32 if any("://" in source.url for source in self.sources) else 4
         self._seen = self._holes = 0
+        self.plan.remember(self.sources[0].folder)
 
     def __iter__(self) -> Iterator[Loaded]:
-        with ExitStack() as stack:
-            threads = stack.enter_context(ThreadPoolExecutor(_THREADS))
-            decoders = stack.enter_context(self._decoders())
-            ahead = ThreadPoolExecutor(1)
-            stack.callback(ahead.shutdown, cancel_futures=True)
-            begun = deque[Future[_Begun]]()
-            step = self.first
-            while True:
-                while len(begun) <= self.prefetch:
-                    begun.append(ahead.submit(self._begin, step + len(begun), threads, decoders))
-                asked = time.perf_counter()
-                mine = begun.popleft().result()
-                built = [row.result() for row in mine.rows]
-                waited = time.perf_counter() - asked
-                for samples, (_, reasons, _) in zip(mine.samples, built, strict=True):
-                    self._skip(step, samples, reasons)
-                yield Loaded(
-                    step,
-                    [row for row, _, _ in built],
-                    mine.totals,
-                    waited,
-                    mine.read_bytes,
-                    sum(seconds for _, _, seconds in built),
-                    sum(len(reasons) for _, reasons, _ in built),
-                )
-                step += 1
+        begun = deque[Future[_Begun]]()
+        with (
+            ThreadPoolExecutor(self._threads) as threads,
+            self._decoders() as decoders,
+            ThreadPoolExecutor(1) as ahead,
+        ):
+            try:
+                for step in count(self.first):
+                    while len(begun) <= self.prefetch:
+                        begun.append(ahead.submit(self._begin, step + len(begun), threads, decoders))
+                    yield self._loaded(step, begun.popleft())
+            finally:
+                ahead.shutdown(cancel_futures=True)
+                decoders.shutdown(cancel_futures=True)
 
-    def _decoders(self) -> Any:
+    def _decoders(self) -> Executor:
+        builder = Builder(self.plan.stage, self.tokenizer)
         if not self.workers:
-            return ThreadPoolExecutor(1, initializer=_begin_worker, initargs=(self._builder, False))
+            return ThreadPoolExecutor(1, initializer=_begin_worker, initargs=(builder,))
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
-        return ProcessPoolExecutor(self.workers, context, _begin_worker, (self._builder, True))
+        return ProcessPoolExecutor(self.workers, context, _begin_worker, (builder,))
 
-    def _begin(self, step: int, threads: ThreadPoolExecutor, decoders: Any) -> _Begun:
+    def _begin(self, step: int, threads: ThreadPoolExecutor, decoders: Executor) -> _Begun:
         """Plan this rank's rows of a step, read their records, and have them decoded."""
         rows = self.plan.step(step)
-        mine = balanced(self.plan.costs(step, 1, self.pair), self.world)[self.rank]
-        slots = [slot for r in mine for slot in rows[r]]
-        records = read([self.sources[slot.source].place(slot.sample) for slot in slots], threads)
-        samples, at, futures, parts = planned(self.plan, slots), 0, [], []
-        for r in mine:
-            span = slice(at, at := at + len(rows[r]))
-            held = [r if isinstance(r, str) else bytes(r) for r in records[span]]
-            parts.append(samples[span])
-            futures.append(decoders.submit(_build, samples[span], held))
-        return _Begun(parts, futures, self.plan.totals(step), sum(map(len, records)))
+        rows = [rows[r] for r in balanced(self.plan.costs(step, 1, self.pair), self.world)[self.rank]]
+        slots = [slot for row in rows for slot in row]
+        records = iter(read(self._places(slots), threads, self._threads))
+        samples = iter(planned(self.plan, slots))
+        begun = _Begun(self.plan.totals(step), [], [])
+        for row in rows:
+            held = [r if isinstance(r, str) else bytes(r) for r in islice(records, len(row))]
+            begun.samples.append(list(islice(samples, len(row))))
+            begun.rows.append(decoders.submit(_build, begun.samples[-1], held))
+        return begun
 
-    def _skip(self, step: int, samples: list[Planned], reasons: dict[int, str]) -> None:
+    def _places(self, slots: Sequence[Slot]) -> list[Place]:
+        out: dict[Slot, Place] = {}
+        for s, source in enumerate(self.sources):
+            mine = [slot for slot in slots if slot.source == s]
+            out |= zip(mine, source.place(np.array([slot.sample for slot in mine], np.int64)), strict=True)
+        return [out[slot] for slot in slots]
+
+    def _loaded(self, step: int, begun: Future[_Begun]) -> Loaded:
+        """Wait for a step."""
+        asked = time.perf_counter()
+        totals, samples, rows = begun.result()
+        built = [row.result() for row in rows]
+        waited = time.perf_counter() - asked
+        for row, (_, reasons, _, _) in zip(samples, built, strict=True):
+            self._skip(step, row, reasons)
+        made, reasons, sizes, seconds = zip(*built, strict=True) if built else ((),) * 4
+        return Loaded(step, list(made), totals, waited, sum(sizes), sum(seconds), sum(map(len, reasons)))
+
+    def _skip(self, step: int, samples: Sequence[Planned], reasons: dict[int, str]) -> None:
         """Count holes and tell of them. Raises ThresherError if they are too many."""
-        self._seen += len(samples)
+        self._seen, self._holes = self._seen + len(samples), self._holes + len(reasons)
         for doc, reason in reasons.items():
-            self._holes += 1
             slot = samples[doc].slot
-            place = self.sources[slot.source].place(slot.sample)
-            told = {
-                "id": self.sources[slot.source].id(slot.sample),
-                "shard": place.shard,
-                "offset": place.offset,
-            }
+            place, id = self._places([slot])[0], self.sources[slot.source].id(slot.sample)
+            told = {"step": step, "id": id, "shard": place.shard, "offset": place.offset, "reason": reason}
             if self.skips:
                 with self.skips.open("a") as file:
-                    file.write(json.dumps({"step": step, **told, "reason": reason}) + "\n")
-            if self._holes > max(_FEW, _HOLES * self._seen):
-                raise ThresherError(
-                    f"{self._holes} of {self._seen} samples cannot be read, over 1 %; the last: {reason}",
-                    f"{place.shard} {told['id']}",
-                    "Run `thresher verify` on the export, and export again what is broken",
-                )
+                    file.write(json.dumps(told) + "\n")
+        if reasons and self._holes > max(_FEW, _HOLES * self._seen):
+            what = f"{self._holes} of {self._seen} samples cannot be read, over 1 %; the last: {reason}"
+            mend = "Run `thresher verify` on the export, and export again what is broken"
+            raise ThresherError(what, f"{place.shard} {id}", mend)
 
 
 _BUILDER: list[Builder] = []
 
 
-def _begin_worker(builder: Builder, own_process: bool) -> None:
+def _begin_worker(builder: Builder) -> None:
     _BUILDER[:] = [builder]
-    if own_process:
-        Thread(target=_end_with_parent, daemon=True).start()
+    if parent := multiprocessing.parent_process():  # a process must not outlive a trainer that was killed
+        Thread(target=_end_after, args=(parent,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """Processes must not outlive a trainer that was killed."""
-    parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
+def _end_after(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
-def _build(samples: list[Planned], records: list[Any]) -> tuple[Row, dict[int, str], float]:
+def _build(samples: list[Planned], records: list[Any]) -> tuple[Row, dict[int, str], int, float]:
     started = time.thread_time()
     row, reasons = _BUILDER[0].row(samples, records)
-    return row, reasons, time.thread_time() - started
+    return row, reasons, sum(len(r) for r in records if isinstance(r, bytes)), time.thread_time() - started

@@ -6,7 +6,7 @@ export itself is never touched, so that another tokenizer costs one pass over it
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from thresher.loader.plan.pattern import read_pattern
 from thresher.schemas import ThresherError, UsageError
 from thresher.schemas.errors import nearest
 from thresher.schemas.manifest import Shard, fetch, open_export
-from thresher.schemas.segments import SEGMENTS, image_segment, text_segment, texts_of
+from thresher.schemas.segments import SEGMENTS, segments_of, texts_of
 
 COUNTS = pa.schema(
     [
@@ -189,22 +189,3 @@ def _counted(shard: Shard, row: Mapping[str, Any], tokenizer: Tokenizer) -> dict
         mend = "Mend what wrote the export: a sample is texts and images, by the contract of segments.json"
         raise ThresherError(str(error), f"{shard.tar} {row['key']}{SEGMENTS}", mend) from error
     return {"segments": structure(segments), "numbers": numbers(segments, tokenizer)}
-
-
-IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2")
-
-
-def segments_of(
-    members: list[str], read: Callable[[str], Any], size: tuple[int, int] = (0, 0)
-) -> list[dict[str, Any]]:
-    """Segments of a record with those members; one without a list of them is an image and its caption.
-
-    `size`: of that image, in px. Raises ValueError where the list cannot be read.
-    """
-    if SEGMENTS in members:
-        told: list[dict[str, Any]] = json.loads(bytes(read(SEGMENTS)))
-        return told
-    image = next((name for name in members if name in IMAGES), None)
-    text = bytes(read(".txt")).decode() if ".txt" in members else ""
-    segments = [text_segment(text, "cond", drop="text")] if text else []
-    return [*segments, image_segment(image, "target", *size)] if image else []

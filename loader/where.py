@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from thresher.schemas import UsageError
-from thresher.schemas.errors import nearest
+from thresher.schemas.errors import UsageError, nearest
 
 _COMPARISONS = {
     ast.Eq: pc.equal,
@@ -32,7 +31,7 @@ def evaluated(where: str, rows: pa.Table, columns: Sequence[str] = ()) -> NDArra
     """
     try:
         told = _value(ast.parse(where, mode="eval").body, partial(_column, rows, columns))
-        return pc.fill_null(told, False).to_numpy()
+        return np.asarray(pc.fill_null(told.cast(pa.bool_()), False))
     except (SyntaxError, pa.ArrowException, AttributeError, TypeError) as error:
         mend = "Say e.g. `source == 'photos' and sharpness > 10`"
         raise UsageError(f"{where!r} is no predicate: {error}", mend=mend) from error

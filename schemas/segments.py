@@ -4,8 +4,9 @@ One contract for every kind of sample: image and caption, edit, chain, several r
 document, reasoning, dialogue. The trainer, not the shard, turns a role into tokens.
 """
 
+import json
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
 SEGMENTS = ".segments.json"
@@ -15,6 +16,8 @@ ROLES = ("cond", "target", "both")
 TURNS = ("user", "assistant", "none")
 PLAIN_TEXT = "text"
 """Name of the version of a text that stands in `ref`, beside those in `variants`."""
+
+_IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2")
 
 Segment = dict[str, Any]
 
@@ -54,6 +57,22 @@ def image_segment(
     """
     told = {"ref": ref, "width": width, "height": height, "group": group}
     return _segment("image", role, told, drop, turn, frame_time)
+
+
+def segments_of(
+    members: Collection[str], read: Callable[[str], Any], size: tuple[int, int] = (0, 0)
+) -> list[Segment]:
+    """Segments of a record with those members; one without a list of them is an image and its caption.
+
+    `size`: of that image, in px. Raises ValueError where the list cannot be read.
+    """
+    if SEGMENTS in members:
+        told: list[Segment] = json.loads(bytes(read(SEGMENTS)))
+        return told
+    image = next((name for name in members if name in _IMAGES), None)
+    text = bytes(read(".txt")).decode() if ".txt" in members else ""
+    segments = [text_segment(text, "cond", drop="text")] if text else []
+    return [*segments, image_segment(image, "target", *size)] if image else []
 
 
 def texts_of(segment: Mapping[str, Any]) -> dict[str, str]:
