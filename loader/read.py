@@ -67,7 +67,7 @@ def _checked(record: memoryview | str, place: Place, tries: int = _TRIES) -> mem
 def _read(shard: str, start: int, size: int) -> memoryview | str:
     try:
         return memoryview(fetch(shard, start, size))
-    except OSError as error:
+    except Exception as error:  # of a store's client, which has kinds of its own
         return f"it cannot be read: {error}"
 
 

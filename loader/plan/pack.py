@@ -3,6 +3,11 @@
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
+import numpy as np
+
+_BITS = 32
+_ROW = (1 << _BITS) - 1
+
 
 def packed(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     """Rows of indices into `lengths`, the tokens of each row together at most `capacity`.
@@ -11,15 +16,15 @@ def packed(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     the same rows anywhere. Every length must be at most `capacity`.
     """
     rows: list[list[int]] = []
-    free: list[tuple[int, int]] = []
-    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+    free: list[int] = []  # room and row of each, as one number
+    for i in np.argsort(-np.asarray(lengths), kind="stable").tolist():
         need = lengths[i]
-        at = bisect_left(free, (need, -1))
+        at = bisect_left(free, need << _BITS)
         if at == len(free):
-            row, room = len(rows), capacity
-            rows.append([])
+            rows.append([i])
+            insort(free, (capacity - need) << _BITS | len(rows) - 1)
         else:
-            room, row = free.pop(at)
-        rows[row].append(i)
-        insort(free, (room - need, row))
+            place = free.pop(at)
+            rows[place & _ROW].append(i)
+            insort(free, place - (need << _BITS), 0, at)
     return rows

@@ -1,10 +1,15 @@
 """The loader: the same rows from any world, processes and start; holes that move nothing."""
 
+import asyncio
 import json
+from contextlib import contextmanager
 from dataclasses import fields, replace
+from itertools import islice
+from threading import Thread
 
 import numpy as np
 import pytest
+from aiohttp import web
 
 from tests.trainer.kinds import samples
 from tests.trainer.shards import write_export
@@ -151,3 +156,49 @@ def test_a_shard_that_is_gone_is_told_like_a_wrong_checksum(tmp_path):
     step = next(iter(Loader(plan, sources, Bytes(), skips=tmp_path / "skips.jsonl")))
     assert any(row.holes for row in step.rows) and step.holes == sum(len(row.holes) for row in step.rows)
     assert "cannot be read: [Errno 2]" in (tmp_path / "skips.jsonl").read_text()
+
+
+def test_an_export_is_read_over_http_by_ranges(tmp_path, monkeypatch):
+    folder = write_export(tmp_path / "e", [samples(i)["plain"] for i in range(30)], per_shard=7)
+    monkeypatch.setenv("THRESHER_CACHE", str(tmp_path / "cache"))
+    with served(tmp_path) as (url, asked):
+        source = open_source("mixed", f"{url}/e", Bytes())
+        asked.clear()
+        far = list(islice(Loader(Plan([source], [1.0], STAGE), [source], Bytes()), 2))
+        assert len(asked) < sum(len(row.slots) for step in far for row in step.rows)
+    near = list(islice(Loader(*opened(folder), Bytes()), 2))
+    assert [[told(row) for row in step.rows] for step in far] == [
+        [told(r) for r in step.rows] for step in near
+    ]
+    assert not far[0].holes and (tmp_path / "cache").is_dir()
+
+
+@contextmanager
+def served(folder):
+    """A web server of the folder in a thread: its URL, and the ranges that were asked of it."""
+    asked = []
+
+    @web.middleware
+    async def noted(request, handler):
+        asked.append((request.path, request.headers.get("Range")))
+        return await handler(request)
+
+    async def start():
+        app = web.Application(middlewares=[noted])
+        app.router.add_static("/", folder)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        return runner
+
+    loop = asyncio.new_event_loop()
+    runner = loop.run_until_complete(start())
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
