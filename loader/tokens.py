@@ -7,6 +7,8 @@ export itself is never touched, so that another tokenizer costs one pass over it
 import json
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
@@ -163,7 +165,9 @@ def count(export: str | Path, tokenizer: Tokenizer) -> Path:
         if not (
             file.exists() and (pq.read_schema(file).metadata or {}).get(b"tar") == shard.tar_sha.encode()
         ):
-            rows = [_counted(shard, row, tokenizer) for row in shard.rows(_COUNTED).to_pylist()]
+            with ThreadPoolExecutor(16 if "://" in held.url else 1) as threads:
+                told = shard.rows(_COUNTED).to_pylist()
+                rows = list(threads.map(partial(_counted, shard, tokenizer), told))
             table = pa.Table.from_pylist(rows, COUNTS.with_metadata({"tar": shard.tar_sha}))
             half = file.with_suffix(f".{os.getpid()}.tmp")
             pq.write_table(table, half)
@@ -174,7 +178,7 @@ def count(export: str | Path, tokenizer: Tokenizer) -> Path:
 _COUNTED = ("key", "members", "member_offsets", "member_sizes", "widths", "heights")
 
 
-def _counted(shard: Shard, row: Mapping[str, Any], tokenizer: Tokenizer) -> dict[str, Any]:
+def _counted(shard: Shard, tokenizer: Tokenizer, row: Mapping[str, Any]) -> dict[str, Any]:
     places = dict(
         zip(row["members"], zip(row["member_offsets"], row["member_sizes"], strict=True), strict=True)
     )
