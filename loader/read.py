@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from thresher.loader.index import Place
-from thresher.schemas.manifest import fetch
+from thresher.schemas.manifest import fetch_into
 
 GAP = 64 * 1024
 """Bytes that are read for nothing sooner than a second read is made."""
@@ -31,22 +31,40 @@ def merged(places: Sequence[Place]) -> list[list[int]]:
     return out
 
 
-def read(places: Sequence[Place], threads: ThreadPoolExecutor, count: int) -> list[memoryview | str]:
-    """The record at each place, by `count` threads; for one that cannot be had in three tries, the reason."""
-    groups = merged(places)
-    out: list[memoryview | str] = [""] * len(places)
+class Reader:
+    """Reads by `threads` threads into memory that is used again: a call ends what the last one gave."""
 
-    def work(mine: list[list[int]]) -> None:
-        for numbers in mine:
-            held = [places[i] for i in numbers]
-            start = held[0].offset
-            data = _read(held[0].shard, start, max(p.offset + p.size for p in held) - start)
-            for i, place in zip(numbers, held, strict=True):
-                at = place.offset - start
-                out[i] = _checked(data if isinstance(data, str) else data[at : at + place.size], place)
+    def __init__(self, threads: int) -> None:
+        self._count, self._threads = threads, ThreadPoolExecutor(threads)
+        self._room = memoryview(bytearray())
 
-    list(threads.map(work, [groups[i::count] for i in range(count)]))
-    return out
+    def read(self, places: Sequence[Place]) -> list[memoryview | str]:
+        """The record at each place; for one that cannot be had in three tries, the reason."""
+        out: list[memoryview | str] = [""] * len(places)
+        spans, total = [], 0
+        for numbers in merged(places):
+            start = places[numbers[0]].offset
+            size = max(places[i].offset + places[i].size for i in numbers) - start
+            spans.append((numbers, start, size, total))
+            total += size
+        if total > len(self._room):
+            self._room = memoryview(bytearray(total * 5 // 4))
+
+        def work(first: int) -> None:
+            for numbers, start, size, at in spans[first :: self._count]:
+                data = _read(places[numbers[0]].shard, start, self._room[at : at + size])
+                for i in numbers:
+                    record = data
+                    if not isinstance(data, str):
+                        record = data[places[i].offset - start :][: places[i].size]
+                    out[i] = _checked(record, places[i])
+
+        list(self._threads.map(work, range(self._count)))
+        return out
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown()
 
 
 def _checked(record: memoryview | str, place: Place, tries: int = _TRIES) -> memoryview | str:
@@ -61,12 +79,12 @@ def _checked(record: memoryview | str, place: Place, tries: int = _TRIES) -> mem
     if tries == 1:
         return fault
     time.sleep(0.05 * (_TRIES - tries))
-    return _checked(_read(place.shard, place.offset, place.size), place, tries - 1)
+    return _checked(_read(place.shard, place.offset, memoryview(bytearray(place.size))), place, tries - 1)
 
 
-def _read(shard: str, start: int, size: int) -> memoryview | str:
+def _read(shard: str, start: int, room: memoryview) -> memoryview | str:
     try:
-        return memoryview(fetch(shard, start, size))
+        return room[: fetch_into(shard, start, room)]
     except Exception as error:  # of a store's client, which has kinds of its own
         return f"it cannot be read: {error}"
 

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import KW_ONLY, dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 from thresher.loader.index import Place, Source
 from thresher.loader.plan.balance import balanced
 from thresher.loader.plan.plan import Plan, Slot, Totals
-from thresher.loader.read import read
+from thresher.loader.read import Reader
 from thresher.loader.row import Row
 from thresher.loader.rows import Builder, Planned, planned
 from thresher.loader.tokens import Tokenizer
@@ -84,14 +85,14 @@ class Loader:
     def __iter__(self) -> Iterator[Loaded]:
         begun = deque[Future[_Begun]]()
         with (
-            ThreadPoolExecutor(self._threads) as threads,
+            closing(Reader(self._threads)) as reader,
             self._decoders() as decoders,
             ThreadPoolExecutor(1) as ahead,
         ):
             try:
                 for step in count(self.first):
                     while len(begun) <= self.prefetch:
-                        begun.append(ahead.submit(self._begin, step + len(begun), threads, decoders))
+                        begun.append(ahead.submit(self._begin, step + len(begun), reader, decoders))
                     yield self._loaded(step, begun.popleft())
             finally:
                 ahead.shutdown(cancel_futures=True)
@@ -105,12 +106,12 @@ class Loader:
         context.set_forkserver_preload([__name__])
         return ProcessPoolExecutor(self.workers, context, _begin_worker, (builder,))
 
-    def _begin(self, step: int, threads: ThreadPoolExecutor, decoders: Executor) -> _Begun:
+    def _begin(self, step: int, reader: Reader, decoders: Executor) -> _Begun:
         """Plan this rank's rows of a step, read their records, and have them decoded."""
         rows = self.plan.step(step)
         rows = [rows[r] for r in balanced(self.plan.costs(step, 1, self.pair), self.world)[self.rank]]
         slots = [slot for row in rows for slot in row]
-        records = iter(read(self._places(slots), threads, self._threads))
+        records = iter(reader.read(self._places(slots)))
         samples = iter(planned(self.plan, slots))
         begun = _Begun(self.plan.totals(step), [], [])
         for row in rows:

@@ -90,9 +90,19 @@ def fetch(url: str, start: int = 0, size: int | None = None) -> bytes:
         return files.cat_file(path, start, None if size is None else start + size)
     if size is None:
         return Path(url).read_bytes()
+    room = bytearray(size)
+    return bytes(room[: fetch_into(url, start, memoryview(room))])
+
+
+def fetch_into(url: str, start: int, room: memoryview) -> int:
+    """Fill `room` with a file's bytes from `start` on; returns how many there were. Raises OSError."""
+    if "://" in url:
+        data = fetch(url, start, len(room))
+        room[: len(data)] = data
+        return len(data)
     file = os.open(url, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.pread(file, size, start)
+        return os.preadv(file, [room], start)
     finally:
         os.close(file)
 

@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from thresher.loader.plan.buckets import Buckets
 from thresher.loader.plan.order import Order
 from thresher.loader.plan.pattern import Kind, Realising
 from thresher.loader.plan.plan import Plan, Stage
-from thresher.loader.read import members, read
+from thresher.loader.read import Reader, members
 from thresher.loader.steps import Loader
 from thresher.loader.tokens import Bytes
 from thresher.schemas.segments import image_segment, text_segment
@@ -65,11 +65,14 @@ def timed(work: Callable[[], int]) -> tuple[float, float]:
     return (time.perf_counter() - wall) * 1e3 / count, (time.process_time() - cpu) * 1e3 / count
 
 
-def medians(rounds: int, **works: Callable[[], int]) -> dict[str, tuple[float, float]]:
-    """Medians of wall and processor ms of each work."""
+def medians(
+    rounds: int, before: Callable[[str], object] = str, **works: Callable[[], int]
+) -> dict[str, tuple[float, float]]:
+    """Medians of wall and processor ms of each work; `before` is called, untimed, with its name."""
     told: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
+            before(name)
             told[name].append(timed(work))
     return {
         name: (statistics.median(w for w, _ in t), statistics.median(c for _, c in t))
@@ -80,15 +83,13 @@ def medians(rounds: int, **works: Callable[[], int]) -> dict[str, tuple[float, f
 def raw(source: Source, folder: Path, rounds: int) -> None:
     """Every member's bytes of every sample, in the order of a plan; webdataset in that of the shards."""
     n = len(source.pattern)
-    order = Order("pool", n, 0, "one")
+    order, reader = Order("pool", n, 0, "one"), Reader(THREADS)
     shards = [str(file) for file in sorted(folder.glob("*.tar"))]
 
     def ours() -> int:
-        with ThreadPoolExecutor(THREADS) as threads:
-            for at in range(0, n, STEP):
-                places = source.place(order.sample(np.arange(at, min(n, at + STEP))))
-                for record in read(places, threads, THREADS):
-                    assert not isinstance(record, str) and len(members(record)) == 4
+        for at in range(0, n, STEP):
+            for record in reader.read(source.place(order.sample(np.arange(at, min(n, at + STEP))))):
+                assert not isinstance(record, str) and len(members(record)) == 4
         return n
 
     def theirs() -> int:
@@ -114,12 +115,12 @@ def decoded(source: Source, steps: int, rounds: int, workers: int) -> None:
     plan = Plan([source], [1], Stage("one", 0, 4096, 8, HOW))
     rows = [row for t in range(steps) for row in plan.step(t)]
     bare: list[list[tuple[bytes, int, int]]] = []
-    with ThreadPoolExecutor(THREADS) as threads:
-        for row in rows:
-            records = read(source.place(np.array([slot.sample for slot in row])), threads, THREADS)
-            files = [bytes(members(record)[".jpg"]) for record in records if not isinstance(record, str)]
-            grids = [plan.realised(0, slot.sample, slot.slot).grids[0, -1] * 16 for slot in row]
-            bare.append([(file, *grid.tolist()) for file, grid in zip(files, grids, strict=True)])
+    reader = Reader(THREADS)
+    for row in rows:
+        records = reader.read(source.place(np.array([slot.sample for slot in row])))
+        files = [bytes(members(record)[".jpg"]) for record in records if not isinstance(record, str)]
+        grids = [plan.realised(0, slot.sample, slot.slot).grids[0, -1] * 16 for slot in row]
+        bare.append([(file, *grid.tolist()) for file, grid in zip(files, grids, strict=True)])
     loader = iter(Loader(plan, [source], Bytes(), workers=workers))
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(workers, context) as pool:
@@ -133,9 +134,15 @@ def decoded(source: Source, steps: int, rounds: int, workers: int) -> None:
         def theirs() -> int:
             return sum(len(made) for made in pool.map(_bare, bare))
 
-        next(loader)
+        def before(name: str) -> None:
+            """The loader starts with as much in flight as it ends with, and is idle while others work."""
+            if name == "loader":
+                list(islice(loader, 4))
+            else:
+                time.sleep(3)
+
         theirs()
-        found = medians(rounds, loader=ours, bare=theirs)
+        found = medians(rounds, before, loader=ours, bare=theirs)
     loader.close()
     base = found["bare"][0]
     print_table(

@@ -1,6 +1,5 @@
 """What a sample becomes: exactly what was planned, in its place, with random numbers of its own."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from thresher.loader.index import open_source
 from thresher.loader.plan.buckets import Buckets
 from thresher.loader.plan.pattern import Kind, Realising
 from thresher.loader.plan.plan import Plan, Slot, Stage
-from thresher.loader.read import read
+from thresher.loader.read import Reader
 from thresher.loader.row import PAD
 from thresher.loader.rows import Builder, planned
 from thresher.loader.tokens import BEGIN, END, Bytes
@@ -35,8 +34,7 @@ def sources(tmp_path_factory):
 def built(plan, slots):
     """(planned, row) of samples in slots, each alone."""
     source, made = plan.sources[0], planned(plan, slots)
-    with ThreadPoolExecutor(2) as threads:
-        records = read(source.place(np.array([slot.sample for slot in slots])), threads, 2)
+    records = Reader(2).read(source.place(np.array([slot.sample for slot in slots])))
     builder = Builder(plan.stage, Bytes())
     return [(sample, builder.sample(sample, record)) for sample, record in zip(made, records, strict=True)]
 
