@@ -1,35 +1,17 @@
 """What a model is given: packed rows as tensors, their images as latents or codes."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from thresher.encoders.latents import Latents
 from thresher.loader.plan.pattern import Kind
 from thresher.loader.plan.plan import Slot
 from thresher.loader.row import PAD, Picture, Row, noise
-
-
-class Latents(Protocol):
-    """Images as tokens: continuous vectors of unit variance, or codes."""
-
-    id: str
-    """Changes with the weights."""
-    stride: int
-    """Side of a token, px."""
-    channels: int
-    """Values of a token; of a code 0."""
-    codes: int
-    """How many codes there are; 0 for vectors."""
-
-    def encode(self, pixels: Tensor) -> Tensor:
-        """(n, 3, height, width) in [-1, 1] to (n, down, across, channels), or codes (n, down, across)."""
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """The inverse, clipped to [-1, 1]."""
 
 
 @dataclass

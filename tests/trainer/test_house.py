@@ -57,14 +57,14 @@ def code_lines(path: Path) -> int:
 
 
 @pytest.mark.acceptance("T35")
-@pytest.mark.parametrize("room", ["trainer", "loader"])
+@pytest.mark.parametrize("room", ["trainer", "loader", "encoders"])
 def test_a_room_is_short(room):
     counted = {str(path.relative_to(ROOT)): code_lines(path) for path in (ROOT / room).rglob("*.py")}
     assert sum(counted.values()) <= MOST, counted
 
 
 @pytest.mark.acceptance("T35")
-@pytest.mark.parametrize("room, without", [("trainer", []), ("loader", ["torch"])])
+@pytest.mark.parametrize("room, without", [("trainer", []), ("encoders", []), ("loader", ["torch"])])
 def test_it_imports_with_torch_numpy_and_pyarrow_alone(room, without):
     command = [sys.executable, "-c", ALONE, room, *without]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

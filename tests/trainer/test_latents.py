@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from tests.trainer.rows import image, noise_image, row, text, totals
+from thresher.encoders.features import declare_vision_operators
+from thresher.encoders.latents import check_scale, open_latents, train_convae
 from thresher.loader.plan.pattern import Kind
 from thresher.schemas import UsageError
 from thresher.trainer.batch import collate
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.decoder import Decoder
 from thresher.trainer.model.flow import losses
-from thresher.trainer.model.latents import check_scale, open_latents, train_convae
 
 
 def discs(count, side=32):
@@ -106,7 +107,9 @@ def test_an_unknown_tokenizer_is_refused(tokenizer):
     ],
 )
 def test_autoencoders_of_the_diffusers_library(tmp_path, kind, name, stride, channels, shape):
-    diffusers = pytest.importorskip("diffusers")
+    declare_vision_operators()
+    import diffusers
+
     torch.manual_seed(0)
     if kind == "vae":
         layers = dict.fromkeys(("down_block_types", "up_block_types"))

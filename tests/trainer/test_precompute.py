@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from tests.trainer.shards import plain, png, write_export
+from thresher.encoders.features import Features, declare_vision_operators
+from thresher.encoders.latents import open_latents
+from thresher.encoders.precompute import precompute
 from thresher.loader.index import open_source
 from thresher.loader.plan.buckets import Buckets
 from thresher.loader.plan.pattern import Realising
@@ -16,10 +19,7 @@ from thresher.schemas import ThresherError
 from thresher.trainer.batch import collate
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.decoder import Decoder
-from thresher.trainer.model.features import Features, declare_vision_operators
 from thresher.trainer.model.flow import losses
-from thresher.trainer.model.latents import open_latents
-from thresher.trainer.run.precompute import precompute
 
 STAGE = Stage("one", 0, 64, 4, Realising(Buckets(64, 16), describe=0.5), window=64, block=16)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask
 
+from thresher.encoders.features import declare_vision_operators
 from thresher.loader.plan.pattern import Kind
 from thresher.loader.row import PAD
 from thresher.trainer.batch import Batch
@@ -175,6 +176,7 @@ def load_causal(model: Decoder, path: str, special: int) -> None:
 
     Raises KeyError or RuntimeError where its parts have other names or shapes.
     """
+    declare_vision_operators()
     from transformers import AutoModelForCausalLM
 
     theirs = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).state_dict()

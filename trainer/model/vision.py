@@ -1,13 +1,12 @@
 """How images are understood: own patches, or a vision encoder from a path, behind a connector."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from thresher.encoders.features import input_scale, open_encoder
 from thresher.trainer.model.config import ModelConfig
 
 
@@ -19,17 +18,10 @@ class Vision(nn.Module):
         self.stride, self.encoder = config.und_stride, None
         self.inner = 3 * self.stride**2
         if config.und.startswith("hf:"):
-            from transformers import AutoModel
-
-            whole: Any = AutoModel.from_pretrained(config.und[3:], dtype=torch.float32)
-            self.encoder = getattr(whole, "vision_model", whole)
+            self.encoder = open_encoder(Path(config.und[3:]))
             self.encoder.requires_grad_(not config.und_frozen)
             self.stride, self.inner = self.encoder.config.patch_size, self.encoder.config.hidden_size
-            file = Path(config.und[3:]) / "preprocessor_config.json"
-            told = json.loads(file.read_text()) if file.exists() else {}
-            # An encoder's own scale of pixels in [0, 1]; SigLIP's, where none is told.
-            mean, std = (torch.tensor(told.get(f"image_{n}") or [0.5] * 3) for n in ("mean", "std"))
-            self.register_buffer("scale", torch.stack([mean, std])[:, :, None, None])
+            self.register_buffer("scale", torch.stack(input_scale(Path(config.und[3:]))))
             self.scale: Tensor
         first, last = (nn.Linear(n, config.width, bias=False) for n in (self.inner, config.width))
         self.connector = nn.Sequential(first, nn.GELU(), last)

@@ -18,17 +18,16 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from thresher.encoders.features import Features
+from thresher.encoders.latents import Latents
 from thresher.loader.images import pixels
 from thresher.loader.index import stored_folder
 from thresher.loader.plan.buckets import Buckets
 from thresher.loader.read import members
-from thresher.loader.tokens import segments_of
 from thresher.schemas.manifest import Shard, fetch, open_export
-from thresher.schemas.segments import SEGMENTS
+from thresher.schemas.segments import SEGMENTS, segments_of
 from thresher.schemas.sidecar import dumps
 from thresher.schemas.tar import END, pack
-from thresher.trainer.batch import Latents
-from thresher.trainer.model.features import Features
 
 _THREADS = 4
 _HELD = 256

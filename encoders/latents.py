@@ -4,14 +4,34 @@ import json
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from thresher.encoders.features import declare_vision_operators
 from thresher.schemas import UsageError
-from thresher.trainer.batch import Latents
+
+
+class Latents(Protocol):
+    """Images as tokens: continuous vectors of unit variance, or codes."""
+
+    id: str
+    """Changes with the weights."""
+    stride: int
+    """Side of a token, px."""
+    channels: int
+    """Values of a token; of a code 0."""
+    codes: int
+    """How many codes there are; 0 for vectors."""
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """(n, 3, height, width) in [-1, 1] to (n, down, across, channels), or codes (n, down, across)."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """The inverse, clipped to [-1, 1]."""
+
 
 _TOKEN = 16
 """Side that latents of a finer autoencoder are patched to, px."""
@@ -187,7 +207,8 @@ def open_latents(spec: dict[str, Any], device: str = "cpu") -> Latents:
         if kind == "vq":
             return Coded(id, coder, _TOKEN, int(torch.tensor(_LEVELS).prod()))
         return Continuous(id, coder, _TOKEN, told["mean"], told["std"], 1)
-    import diffusers  # type: ignore[import-not-found]
+    declare_vision_operators()
+    import diffusers
 
     model = getattr(diffusers, _CLASSES[kind]).from_pretrained(path).to(device).eval().requires_grad_(False)
     config = model.config

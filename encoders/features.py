@@ -17,7 +17,7 @@ class Features:
         folder = Path(path)
         self._encoder = open_encoder(folder).eval().to(device)
         self.width, self._patch = self._encoder.config.hidden_size, self._encoder.config.patch_size
-        self._device, (self._mean, self._std) = device, _scale(folder)
+        self._device, (self._mean, self._std) = device, input_scale(folder)
         weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
         digest = blake2b(digest_size=4)
         for file in weights:
@@ -54,7 +54,7 @@ def declare_vision_operators() -> None:
             torch.library.define(f"torchvision::{name}", told)
 
 
-def _scale(folder: Path) -> tuple[Tensor, Tensor]:
+def input_scale(folder: Path) -> tuple[Tensor, Tensor]:
     """Mean and deviation of the encoder's inputs, (3, 1, 1): 0.5 each where the folder does not say."""
     file = folder / "preprocessor_config.json"
     told = json.loads(file.read_text()) if file.exists() else {}
