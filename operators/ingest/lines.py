@@ -15,6 +15,8 @@ from thresher.schemas import Reason
 MAX_ROW = 16 << 20
 """A row above 16 MiB is refused."""
 CHUNK = 1 << 20
+INFLATED = 1 << 16
+"""Bytes that are inflated at once: as much is lost before the place where an archive is cut."""
 
 Row = dict[str, Any] | Fault
 
@@ -33,8 +35,9 @@ def json_rows(file: BinaryIO) -> Iterator[tuple[int, Row]]:
     """
     magic = file.read(2)
     file.seek(0)
-    raw: Any = pa.CompressedInputStream(file, _PACKED[magic]) if magic in _PACKED else file
-    reader = io.BufferedReader(raw, CHUNK)
+    packed = magic in _PACKED
+    raw: Any = pa.CompressedInputStream(file, _PACKED[magic]) if packed else file
+    reader = io.BufferedReader(raw, INFLATED if packed else CHUNK)
     place = -1
     try:
         head = reader.peek()
