@@ -169,3 +169,13 @@ def test_one_sample_by_its_place_in_any_format(cli, photos, tmp_path, blocks, py
     by_place = blocks("docs/shards.md", "python")[1]
     each = f"for i in range(4): exec({by_place!r}.replace('slice(0, 1)', f'slice({{i}}, 1)'))"
     assert len(python(each).splitlines()) == 4
+
+
+def test_texts_and_dialogues(photos, tmp_path, blocks, follow):
+    """The page's rows, recipe and commands, and the funnel that it shows."""
+    (tmp_path / "talk").mkdir()
+    for language, name in (("json", "talk/llava.json"), ("jsonl", "talk/texts.jsonl"), ("yaml", "talk.yaml")):
+        (tmp_path / name).write_text(blocks("docs/documents.md", language)[0])
+    shown = follow(blocks("docs/documents.md", "sh")[0])
+    assert blocks("docs/documents.md", "text")[0] in shown
+    assert "dialogue" in shown and "2 records" in shown
