@@ -24,7 +24,7 @@ class Documents(Measure):
 
     kinds = ("interleaved",)
     views = (_IMAGES,)
-    cost = "20 us for a text of 2,000 characters; one decode for each image"
+    cost = "13 us for a text of 2,000 characters; one decode for each image"
 
     def writes(self) -> list[Column]:
         return [
