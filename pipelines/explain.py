@@ -16,12 +16,12 @@ from thresher.operators.ingest.files import printable
 from thresher.pipelines.captions.columns import record_of
 from thresher.pipelines.captions.told import told
 from thresher.pipelines.cli.text import counted
-from thresher.pipelines.recipe.document import CONFIGS
 from thresher.pipelines.store.files import read_table
 from thresher.pipelines.store.manifest import part_name
 from thresher.pipelines.view import RunView
 from thresher.schemas import Reason, UsageError
 from thresher.schemas.decisions import ordinal
+from thresher.schemas.document import CONFIGS
 from thresher.schemas.errors import nearest
 from thresher.schemas.ids import byte_rows
 from thresher.schemas.sidecar import plain

@@ -26,8 +26,8 @@ from thresher.operators.select.expression import (
 )
 from thresher.operators.select.parser import parse as parse_predicate
 from thresher.pipelines.calibrate.bounds import Bound
-from thresher.pipelines.recipe.document import Document, Keys, parse, read
 from thresher.pipelines.store.files import write_bytes, write_json
+from thresher.schemas.document import Document, Keys, parse, read
 from thresher.schemas.errors import FieldError, UsageError
 
 MARK = "# calibrated: "

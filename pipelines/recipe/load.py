@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thresher.pipelines.recipe import overrides as changes
-from thresher.pipelines.recipe.document import CONFIGS, Document, Keys, find, read
 from thresher.pipelines.recipe.model import Recipe
 from thresher.pipelines.recipe.problems import validated, written
+from thresher.schemas.document import CONFIGS, Document, Keys, find, read
 from thresher.schemas.errors import FieldError, UsageError
 
 

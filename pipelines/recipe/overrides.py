@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from thresher.pipelines.recipe.document import Document, Keys, value
 from thresher.pipelines.recipe.model import Recipe, Table
+from thresher.schemas.document import Document, Keys, value
 from thresher.schemas.errors import UsageError, nearest
 
 FROM_ENVIRONMENT = ("name", "seed", "part_size")

@@ -9,8 +9,8 @@ from pydantic_core import ErrorDetails
 from thresher.operators import registry
 from thresher.operators.captions.taxonomy import CALLED
 from thresher.operators.ingest import IngestParams
-from thresher.pipelines.recipe.document import Document, Keys
 from thresher.pipelines.recipe.model import NAME, Table
+from thresher.schemas.document import Document, Keys
 from thresher.schemas.errors import UsageError, nearest
 
 M = TypeVar("M", bound=BaseModel)

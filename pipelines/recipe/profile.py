@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from thresher.pipelines.recipe.document import CONFIGS, find, read
 from thresher.pipelines.recipe.problems import validated
+from thresher.schemas.document import CONFIGS, find, read
 
 PROFILES = CONFIGS / "profiles"
 

@@ -14,7 +14,7 @@ from thresher.schemas.errors import UsageError, nearest
 Keys = tuple[str | int, ...]
 """A way through mappings and lists, such as `("tables", "images", "steps", 2)`."""
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 @dataclass
