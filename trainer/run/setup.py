@@ -1,0 +1,72 @@
+"""What a config names, opened."""
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from thresher.loader.index import open_source
+from thresher.loader.plan.plan import Plan
+from thresher.loader.tokens import open_tokenizer
+from thresher.schemas import UsageError
+from thresher.trainer.config import Config, Stage
+from thresher.trainer.model.decoder import Decoder
+from thresher.trainer.model.latents import open_latents
+
+
+class Setup:
+    """Tokenizers, sources, and the plan of every stage. Raises UsageError and ThresherError."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.tokenizer = open_tokenizer(config.tokenizer)
+        self.latents = open_latents(asdict(config.image))
+        self.sources = {
+            name: open_source(
+                name,
+                source.export,
+                self.tokenizer,
+                where=source.where,
+                split=source.split,
+                hold=config.hold,
+                stored=config.image.stored,
+            )
+            for name, source in config.sources.items()
+        }
+        self.plans = [self._plan(stage) for stage in config.stages]
+
+    def _plan(self, stage: Stage) -> Plan:
+        """Over the sources that the stage takes from."""
+        shares = {name: share for name, share in self.config.shares(stage).items() if share > 0}
+        encoders = (self.tokenizer.id, self.latents.id, self.config.image.stored, self.config.model.und)
+        planned = self.config.planned(stage, self.latents.stride, self.latents.codes > 0, encoders)
+        return Plan([self.sources[name] for name in shares], list(shares.values()), planned)
+
+    def model(self) -> Decoder:
+        """A new model; its weights follow from the seed."""
+        torch.manual_seed(self.config.seed)
+        vocabulary = self.tokenizer.vocabulary + self.latents.codes
+        features = self.config.image.features
+        return Decoder(self.config.model, vocabulary, self.latents.channels, features)
+
+    def identity(self) -> dict[str, Any]:
+        """What gives a checkpoint's weights their meaning, and what they were trained by."""
+        encoding = {"tokenizer": self.tokenizer.id, "latents": self.latents.id}
+        return encoding | {"model": asdict(self.config.model), "plans": [plan.hash for plan in self.plans]}
+
+    def refuse(self, about: dict[str, Any], stages: int, fork: bool, where: str) -> None:
+        """Raise UsageError if a checkpoint of stage number `stages` is not of this model and these plans."""
+        mine = self.identity()
+        for name in ("tokenizer", "latents", "model"):
+            if about[name] != mine[name]:
+                what = f"this checkpoint is of another {name}: {about[name]}, not {mine[name]}"
+                raise UsageError(what, where, "Name another folder as `out`")
+        for i in range(0 if fork else stages + 1):
+            if about["plans"][i] != (now := mine["plans"][i]):
+                raise UsageError(
+                    f"the plan of stage {self.config.stages[i].name!r} has changed since this checkpoint"
+                    f" ({about['plans'][i][:8]}, now {now[:8]}): its sources, shares, seed, lengths, choices"
+                    " or loss weights differ",
+                    where,
+                    "Undo that, name another folder as `out`, or go on from these weights with --fork",
+                )
