@@ -30,9 +30,12 @@ class Samples(Protocol):
     name: str
     fingerprint: str
     """Changes with any sample that is added, changed or left out."""
-    patterns: Sequence[Pattern]
     pattern: NDArray[np.uint16]
     """(n,): which of `patterns` each sample has."""
+
+    @property
+    def patterns(self) -> Sequence[Pattern]:
+        """The structures that its samples have."""
 
     def numbers(self, samples: Ints) -> Ints:
         """The numbers of samples of one pattern, int64 (len(samples), k)."""
