@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -153,8 +154,8 @@ class Config:
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """The config in the file `path`, or the bundled one of that name; `overrides` as `stages.0.steps=9`.
 
-    Relative paths in it start at the file's folder; in a bundled one, at the working folder. Raises
-    UsageError with file and line.
+    What a stage does not say is as in the stage before it. Relative paths start at the file's folder; in a
+    bundled config, at the working folder. Raises UsageError with file and line.
     """
     from thresher.schemas import document
     from thresher.schemas.strict import validated
@@ -170,6 +171,10 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
             written.set(keys, document.value(text), f"--set {way}")
         except (KeyError, IndexError, TypeError) as error:
             raise UsageError("leads nowhere in the config", f"--set {way}") from error
+    stages = written.data.get("stages")
+    if isinstance(stages, list) and all(isinstance(stage, dict) for stage in stages):
+        for before, stage in pairwise(stages):
+            stage.update(before | stage)
     try:
         config = validated(Config, written.data, written.where)
     except UsageError as error:  # of the model's own measures

@@ -4,7 +4,9 @@ import pytest
 
 from tests.trainer.runs import exports, write_config
 from thresher.schemas import UsageError
+from thresher.schemas.document import CONFIGS
 from thresher.trainer.config import load
+from thresher.trainer.run.setup import Setup
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,22 @@ def test_a_fault_in_the_file_has_its_line(tmp_path):
         load(file)
     with pytest.raises(UsageError, match=r"there is no training config .*Did you mean .*run.yaml"):
         load(tmp_path / "rum.yaml")
+
+
+PRESETS = sorted(CONFIGS.glob("train_*.yaml"))
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_a_preset_parses_and_plans_over_exports_of_the_user(preset, tmp_path_factory):
+    """Its exports and what must be fetched are put in place; stages, shares and rows stay as they are."""
+    held = exports(tmp_path_factory.getbasetemp() / "presets", 40)
+    config = load(preset, ["tokenizer=bytes", "image={tokenizer: pixels, stride: 16}", "model.und=none"])
+    for name, source in config.sources.items():
+        source.export = str(held["texts" if name == "text" else "images"])
+    setup = Setup(config)
+    for stage, plan in zip(config.stages, setup.plans, strict=True):
+        assert len(plan.step(0)) == stage.rows
+        asked = [share for share in config.shares(stage).values() if share]
+        assert list(plan.shares) == asked and sum(asked) > 0
+    if preset.stem == "train_bagel":
+        assert all(sum(config.shares(stage).values()) == pytest.approx(1) for stage in config.stages)

@@ -45,10 +45,9 @@ def drawn(
     config, model, latents, tokenizer = opened(run, "cuda" if torch.cuda.is_available() else "cpu")
     stage = config.stages[-1]
     told: dict[str, Any] = {"seed": seed, "steps": steps, "shift": stage.shift, "drops": vars(stage.drops)}
-    size, told["scales"] = (stage.image, stage.image), (guidance, 1.0)
-    made: Any = (
-        draw(model, latents, tokenizer, asked, size, scales=(guidance, 1.0), **told) if prompts else []
-    )
+    told |= {"size": (stage.image, stage.image), "scales": (guidance, 1.0)}
+    asked = [[prompt] for prompt in prompts]
+    made: Any = draw(model, latents, tokenizer, asked, **told) if prompts else []
     out.mkdir(parents=True, exist_ok=True)
     for i, (prompt, picture) in enumerate(zip(prompts, made, strict=True)):
         Image.fromarray(picture).save(out / f"{i:03}.png")

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,6 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from thresher import __version__
 from thresher.loader.plan.plan import Plan
 from thresher.loader.row import Row
 from thresher.loader.rows import blank
@@ -191,7 +191,7 @@ class Trainer:
         """Begin to write a checkpoint, and the losses of samples since the last one."""
         meter.write(self.out / "samples" / f"step-{self.steps:08}-{self.world.rank}.parquet")
         about = {name: getattr(self, name) for name in _ABOUT} | {"norms": list(self.norms)}
-        about |= self.setup.identity() | {"config": asdict(self.config), "version": __version__}
+        about |= self.setup.identity() | {"config": asdict(self.config), "version": version("thresher")}
         self.saver.save(self.steps, self._state(), about)
 
     def _state(self) -> dict[str, Any]:
