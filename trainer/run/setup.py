@@ -5,13 +5,13 @@ from typing import Any
 
 import torch
 
+from thresher.encoders.latents import open_latents
 from thresher.loader.index import open_source
 from thresher.loader.plan.plan import Plan
 from thresher.loader.tokens import open_tokenizer
 from thresher.schemas import UsageError
 from thresher.trainer.config import Config, Stage
 from thresher.trainer.model.decoder import Decoder
-from thresher.trainer.model.latents import open_latents
 
 
 class Setup:
