@@ -1,1 +1,1 @@
-"""Frozen models that turn images into tokens and features, while training or once before it."""
+"""Rows to tensors: frozen models turn images into tokens and features, while training or once before it."""

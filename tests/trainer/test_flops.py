@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from tests.trainer.rows import image, noise_image, row, text
+from thresher.encoders.batch import collate
 from thresher.encoders.latents import open_latents
 from thresher.loader.plan.pattern import Kind
-from thresher.trainer.batch import collate
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.decoder import Decoder
 from thresher.trainer.model.flops import count, mfu, pairs, peak

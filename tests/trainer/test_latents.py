@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from tests.trainer.rows import image, noise_image, row, text, totals
+from thresher.encoders.batch import collate
 from thresher.encoders.features import declare_vision_operators
 from thresher.encoders.latents import check_scale, open_latents, train_convae
 from thresher.loader.plan.pattern import Kind
 from thresher.schemas import UsageError
-from thresher.trainer.batch import collate
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.decoder import Decoder
 from thresher.trainer.model.flow import losses

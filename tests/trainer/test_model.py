@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from tests.trainer.rows import image, noise_image, row, text, totals
+from thresher.encoders.batch import Batch, collate
 from thresher.encoders.features import declare_vision_operators
 from thresher.encoders.latents import open_latents
 from thresher.loader.plan.pattern import Kind
-from thresher.trainer.batch import Batch, collate
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.decoder import Decoder, expand, load_causal
 from thresher.trainer.model.flow import losses

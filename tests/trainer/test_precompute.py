@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.trainer.shards import plain, png, write_export
+from thresher.encoders.batch import collate
 from thresher.encoders.features import Features, declare_vision_operators
 from thresher.encoders.latents import open_latents
 from thresher.encoders.precompute import precompute
@@ -16,7 +17,6 @@ from thresher.loader.plan.plan import Plan, Stage
 from thresher.loader.steps import Loader
 from thresher.loader.tokens import BEGIN, Bytes
 from thresher.schemas import ThresherError
-from thresher.trainer.batch import collate
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.decoder import Decoder
 from thresher.trainer.model.flow import losses

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from tests.trainer.rows import image, noise_image, row, text
+from thresher.encoders.batch import collate
 from thresher.encoders.latents import open_latents
 from thresher.loader.plan.pattern import Kind
 from thresher.loader.tokens import Bytes
-from thresher.trainer.batch import collate
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.decoder import Decoder
 from thresher.trainer.model.sample import describe, draw, euler, guided, shifted, write

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask
 
+from thresher.encoders.batch import Batch
 from thresher.encoders.features import declare_vision_operators
 from thresher.loader.plan.pattern import Kind
 from thresher.loader.row import PAD
-from thresher.trainer.batch import Batch
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.mask import attend, mask
 from thresher.trainer.model.rope import angles, rotate

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from thresher.encoders.batch import Batch
 from thresher.loader.plan.pattern import CAUSAL, Kind
 from thresher.loader.row import PAD
-from thresher.trainer.batch import Batch
 from thresher.trainer.model.decoder import Decoder
 
 PEAK = {"A100": 312e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12}

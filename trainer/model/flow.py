@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from thresher.encoders.batch import Batch
 from thresher.loader.plan.pattern import Kind
 from thresher.loader.plan.plan import Totals
 from thresher.loader.row import PAD
-from thresher.trainer.batch import Batch
 from thresher.trainer.model.decoder import Output
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
+from thresher.encoders.batch import Batch
 from thresher.loader.plan.pattern import CAUSAL, Kind
 from thresher.schemas import UsageError
-from thresher.trainer.batch import Batch
 
 _BLOCK = 128
 _DENSE = 4096

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from thresher.encoders.batch import Batch, collate
 from thresher.encoders.latents import Latents
 from thresher.loader.plan.keys import key
 from thresher.loader.plan.pattern import Kind
 from thresher.loader.row import PAD, Picture, Row
 from thresher.loader.tokens import BEGIN, END, IMAGE, Tokenizer
-from thresher.trainer.batch import Batch, collate
 from thresher.trainer.model.decoder import Decoder
 
 Prompt = Sequence[str | NDArray[np.uint8]]

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 
-from thresher.encoders.latents import open_latents
+from thresher.encoders.latents import Latents, open_latents
 from thresher.loader.images import pixels
 from thresher.loader.tokens import Tokenizer, open_tokenizer
 from thresher.schemas import UsageError
-from thresher.trainer.batch import Latents
 from thresher.trainer.config import Config, restored
 from thresher.trainer.model.decoder import Decoder
 from thresher.trainer.model.sample import describe, draw

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from thresher.encoders.batch import Batch
 from thresher.loader.plan.balance import balanced
 from thresher.loader.plan.pattern import Kind, Pattern
 from thresher.loader.plan.plan import Plan, Totals
 from thresher.loader.row import PAD, Row
 from thresher.schemas.segments import kinds_of
-from thresher.trainer.batch import Batch
 from thresher.trainer.model import flops
 from thresher.trainer.model.flow import Losses
 

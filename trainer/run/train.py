@@ -31,13 +31,13 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from thresher.encoders.batch import collate
 from thresher.loader.plan.plan import Plan
 from thresher.loader.row import Row
 from thresher.loader.rows import blank
 from thresher.loader.steps import Loaded, Loader
 from thresher.loader.tokens import IMAGE
 from thresher.schemas import ThresherError
-from thresher.trainer.batch import collate
 from thresher.trainer.config import Config, Stage, load
 from thresher.trainer.model import flops
 from thresher.trainer.model.decoder import Decoder
