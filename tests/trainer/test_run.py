@@ -59,7 +59,7 @@ def test_a_run_that_is_resumed_is_the_unbroken_run_bit_for_bit(pool, tmp_path):
     assert lines(whole) == lines(broken)
     for of in ("model", "mean", "optimiser"):
         one, two = checkpoint.weights(whole, of), checkpoint.weights(broken, of)
-        assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+        assert one and one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
     taken = [pq.read_table(out / "samples").select(["step", "slot", "id"]) for out in (whole, broken)]
     assert taken[0].sort_by("slot") == taken[1].sort_by("slot")
 

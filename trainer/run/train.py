@@ -26,7 +26,6 @@ from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
     get_optimizer_state_dict,
-    set_optimizer_state_dict,
 )
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
@@ -206,8 +205,7 @@ class Trainer:
         about = checkpoint.about(last)
         self.setup.refuse(about, about["stage"], fork, str(last))
         state = self._state()
-        checkpoint.resume(last, state, self.world)
-        set_optimizer_state_dict(self.model, self.optimiser, state["optimiser"], options=_FLAT)
+        checkpoint.resume(last, state, self.world)  # into the tensors themselves, of the optimiser too
         self.norms.extend(about["norms"])
         for name in _ABOUT:
             setattr(self, name, about[name])
