@@ -8,6 +8,12 @@ import pytest
 
 import thresher
 from tests.documents.conftest import RECIPE, lines, picture
+from thresher.loader.index import open_source
+from thresher.loader.plan.buckets import Buckets
+from thresher.loader.plan.pattern import Kind, Realising
+from thresher.loader.plan.plan import Plan, Stage
+from thresher.loader.steps import Loader
+from thresher.loader.tokens import Bytes
 from thresher.operators.export.verify import verify
 from thresher.schemas import ThresherError, UsageError
 from thresher.schemas.segments import kinds_of, problems
@@ -107,6 +113,18 @@ def test_those_who_read_a_run(cli, pool):
     page = (pool / "r/report.html").read_text()
     assert "Text 0: word" in page and "data:image/webp" in page
     assert "48 records" in cli("verify", "r/export/docs/latest")
+
+
+def test_a_loader_reads_all_of_them(pool):
+    built(pool)
+    source = open_source("docs", pool / "r/export/docs/latest", Bytes())
+    how = Realising(image=Buckets(64, 16), most=2048)
+    plan = Plan([source], [1.0], Stage("one", 0, 2048, 4, how, window=48))
+    loaded = [one for one, _ in zip(Loader(plan, [source], Bytes()), range(2), strict=False)]
+    assert not any(one.holes for one in loaded)
+    rows = [row for one in loaded for row in one.rows]
+    assert {p.kind for row in rows for p in row.pictures} == {Kind.CLEAN}, "conditions alone"
+    assert sum(len(row.slots) for row in rows) >= 48 and all((row.target >= 0).any() for row in rows)
 
 
 @pytest.mark.parametrize(
