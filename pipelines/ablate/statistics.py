@@ -103,7 +103,7 @@ def judge(table: Table, delta: float, floor: float | None) -> Judgement:
         why = "without an A/A run nobody knows what order alone does, so there is no verdict"
     elif n < FEWEST:
         why = f"{n} seeds are a screen; a claim takes {FEWEST}"
-        further = max(FEWEST, needed) - n
+        further = max(FEWEST, seeds_for(max(abs(mean), delta), spread)) - n
     elif -delta < narrow.low and narrow.high < delta:
         verdict, why = Verdict.SAME, f"the difference lies within {delta:.2g} either way (90 % interval)"
     elif apart:

@@ -1,12 +1,14 @@
-"""The command that compares sets of pictures: fwd."""
+"""Commands that compare sets: fwd of pictures, ablate of what trains better."""
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from thresher.pipelines.cli.inspect import RunDir
+from thresher.schemas.errors import UsageError
 
 
 def fwd(
@@ -37,4 +39,46 @@ def fwd(
     return 0 if any("fwd" in told for told in found["sources"]) else 1
 
 
-COMMANDS: dict[str, tuple[Callable[..., int], str]] = {"fwd": (fwd, "thresher fwd runs/photos")}
+def ablate(
+    a: Annotated[Path, typer.Argument(metavar="A", help="An export.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another export.")],
+    seeds: Annotated[int, typer.Option("--seeds", help="Pairs of runs. 6 for a claim, 3 for a screen.")] = 6,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="In place of the config's.")] = None,
+    delta: Annotated[
+        str, typer.Option("--delta", help="The least difference of losses that matters.")
+    ] = "1%",
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="YAML", help="A training config; the sets fill its first source."),
+    ] = None,
+    hold: Annotated[int, typer.Option("--hold", min=1, max=500, help="Per mille of contents held out.")] = 20,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Goes on where it was stopped.")] = Path(
+        "runs/ablate"
+    ),
+) -> int:
+    """Train on A and on B, in pairs, and judge by held-out losses which set trains better."""
+    from thresher.pipelines.ablate import command
+
+    request = command.Request(a, b, out, config or command.CONFIG, seeds, steps, _share(delta), hold)
+    found = command.ablate(request, lambda line: print(line, flush=True))
+    for line in found["words"]:
+        print(line)
+    print(f"Verdict: {found['verdict']}. See {out / 'ablate.html'}")
+    return 0
+
+
+def _share(text: str) -> float:
+    """`1%` or `0.01`."""
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise UsageError(f"{text!r} is no share of a loss", "--delta", "Say for example --delta 1%")
+    return share
+
+
+COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
+    "fwd": (fwd, "thresher fwd runs/photos"),
+    "ablate": (ablate, "thresher ablate runs/raw/export/images/latest runs/photos/export/images/latest"),
+}
