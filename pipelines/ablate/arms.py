@@ -7,7 +7,6 @@ order. A finished run is not made again, and a killed one goes on from its last 
 
 import copy
 import json
-import os
 import subprocess
 import sys
 import time
@@ -101,22 +100,26 @@ def evaluate(folders: Sequence[Path], held: Mapping[str, Path], log: Path) -> No
         _process("evaluate", [*todo, *(f"{name}={path}" for name, path in held.items())], log)
 
 
-def sample(arm_folder: Path, prompts: Sequence[str], image: Path) -> Path | None:
-    """A grid of pictures drawn from a run's last checkpoint; None if it cannot be drawn."""
-    texts = image.with_suffix(".txt")
-    texts.write_text("\n".join(prompts))
-    try:
-        _process("sample", [str(arm_folder), "--prompts", str(texts), "--out", str(image)], arm_folder)
-    except ThresherError:
-        return None
-    return image if image.exists() else None
+def sample(folder: Path, prompts: Sequence[str], out: Path) -> list[Path]:
+    """Pictures that a trained arm draws for each prompt, by `thresher sample`; none if it cannot draw."""
+    if not out.exists():
+        asked = [word for prompt in prompts for word in ("--prompt", prompt)]
+        try:
+            _process("sample", [str(folder), *asked, "--out", str(out), "--guidance", "2"], folder, _CLI)
+        except ThresherError:
+            return []
+    return sorted(out.glob("*.png"))
 
 
-def _process(what: str, arguments: Sequence[str], folder: Path) -> None:
-    command = [sys.executable, "-m", f"thresher.trainer.run.{what}", *arguments]
+_TRAINER, _CLI = "thresher.trainer.run.{}", "thresher.pipelines.cli"
+
+
+def _process(what: str, arguments: Sequence[str], folder: Path, module: str = _TRAINER) -> None:
+    started = [module.format(what)] if module == _TRAINER else [module, what]
     log = folder / f"{what}.log"
     with log.open("wb") as out:
-        code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=os.environ).returncode
+        command = [sys.executable, "-m", *started, *arguments]
+        code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT).returncode
     if code:
         said = log.read_text(errors="replace").strip().splitlines()
         last = said[-1].removeprefix("thresher: ") if said else f"it ended with {code}"

@@ -181,8 +181,8 @@ def _finish(
         "config": base,
     }
     write_json(request.out / "ablate.json", found)
-    grids = page.grids(request.out, [export.name for export in exports])
-    write_bytes(request.out / "ablate.html", page.render(found, grids).encode())
+    drawn = page.pairs(request.out, [export.name for export in exports])
+    write_bytes(request.out / "ablate.html", page.render(found, drawn).encode())
     return found
 
 

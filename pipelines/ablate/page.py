@@ -48,6 +48,14 @@ class Chart(NamedTuple):
     ticks: list[tuple[float, str]]
 
 
+class Pair(NamedTuple):
+    """What both arms draw for one prompt, as data URLs."""
+
+    prompt: str
+    a: str
+    b: str
+
+
 def chart(outcome: Mapping[str, Any], delta: float) -> Chart:
     """Of one outcome: its seeds, the A/A run, the mean with its interval, and the parts."""
     parts = [(p["name"], [p["mean"]], *p["interval"]) for p in outcome["parts"]]
@@ -79,8 +87,8 @@ def chart(outcome: Mapping[str, Any], delta: float) -> Chart:
     return Chart(ROW * (len(lines) + 2), place(0), (place(-delta), place(delta)), marks, ticks)
 
 
-def render(found: Mapping[str, Any], grids: Mapping[str, str]) -> str:
-    """The page as HTML; `found` is what `ablate.json` holds, `grids` are images as data URLs."""
+def render(found: Mapping[str, Any], drawn: Sequence[Pair]) -> str:
+    """The page as HTML; `found` is what `ablate.json` holds, `drawn` the arms' pictures."""
     here = Path(__file__).parent
     environment = Environment(
         loader=FileSystemLoader([here, here.parent / "report"]),
@@ -94,21 +102,19 @@ def render(found: Mapping[str, Any], grids: Mapping[str, str]) -> str:
     charts = {kind: chart(outcome, found["delta"]) for kind, outcome in found["outcomes"].items()}
     tokens = max(exposed["tokens"] for exposed in found["exposure"].values())
     return environment.get_template("ablate.html").render(
-        found=found, charts=charts, grids=grids, tokens=tokens, limits=LIMITS
+        found=found, charts=charts, drawn=drawn, tokens=tokens, limits=LIMITS
     )
 
 
-def grids(out: Path, names: Sequence[str]) -> dict[str, str]:
-    """Pictures that both arms of seed 0 draw for the same held-out captions, as data URLs; none if they draw
-    nothing."""
+def pairs(out: Path, names: Sequence[str]) -> list[Pair]:
+    """Pictures of seed 0 of both arms for the same held-out captions and noise; none if they draw nothing."""
     prompts = _prompts(out / "held", names)
-    made: dict[str, str] = {}
-    for name in ("a", "b") if prompts else ():
-        folder = out / "runs" / Arm(name, 0).folder
-        image = folder / "prompts.png"
-        if image.exists() or arms.sample(folder, prompts, image):
-            made[name.upper()] = "data:image/png;base64," + base64.b64encode(image.read_bytes()).decode()
-    return made
+    if not prompts:
+        return []
+    runs = [out / "runs" / Arm(name, 0).folder for name in ("a", "b")]
+    drawn = [arms.sample(run, prompts, run / "prompts") for run in runs]
+    urls = [["data:image/png;base64," + base64.b64encode(f.read_bytes()).decode() for f in d] for d in drawn]
+    return [Pair(*row) for row in zip(prompts, *urls, strict=False)]
 
 
 def _prompts(held: Path, names: Sequence[str]) -> list[str]:
