@@ -21,7 +21,7 @@ from thresher.pipelines.cli.text import counted, time_text
 from thresher.pipelines.store.files import read_json, write_bytes, write_json, write_table
 from thresher.schemas import UsageError
 
-CONFIG = Path(__file__).parents[1] / "configs" / "ablate.yaml"
+CONFIG = Path(__file__).parents[2] / "configs" / "ablate.yaml"
 FLOOR_SEEDS = 3
 """Seeds of the A/A run: a third more training tells what order alone does."""
 SIDES = {"a": "A", "b": "B"}
