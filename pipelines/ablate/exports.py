@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from thresher.operators.export.energon import META
 from thresher.operators.export.manifest import MANIFEST, WIDS, digest, read_finished
 from thresher.pipelines.store.files import write_bytes
 from thresher.schemas import ThresherError, UsageError
 
 INDEX = "index.parquet"
-_ANEW = (MANIFEST, WIDS, INDEX, "tokens")
-"""What a view has of its own, or what readers make for it."""
+_OWN = (MANIFEST, WIDS, INDEX, META, "tokens")
+"""What tells of all rows, or what readers make for a view of its own."""
 
 
 class Export(NamedTuple):
@@ -66,13 +67,13 @@ def write_view(export: Export, kept: NDArray[np.bool_], to: Path, every_once: bo
     """
     (to / INDEX).mkdir(parents=True, exist_ok=True)
     for entry in export.folder.iterdir():
-        if entry.name not in _ANEW and not (to / entry.name).exists():
+        if entry.name not in _OWN and not entry.name.endswith(".idx") and not (to / entry.name).exists():
             (to / entry.name).symlink_to(entry.resolve())
     rows = export.rows.filter(pa.array(kept))
     if every_once:
         rows = _every_once(rows)
     shards = np.array(rows["shard"].to_pylist(), object)
-    files = {n: about for n, about in export.dataset["files"].items() if not _of_shard(n) and n != WIDS}
+    files = {n: about for n, about in export.dataset["files"].items() if not _of_rows(n)}
     for shard in dict.fromkeys(shards):
         held, sink = rows.filter(pa.array(shards == shard)), io.BytesIO()
         index = f"{INDEX}/{shard.removesuffix('.tar')}.parquet"
@@ -97,5 +98,5 @@ def _every_once(rows: pa.Table) -> pa.Table:
     return rows.set_column(split, rows.schema.field(split), pa.nulls(len(rows), pa.string()))
 
 
-def _of_shard(name: str) -> bool:
-    return name.endswith(".tar") or name.startswith(f"{INDEX}/")
+def _of_rows(name: str) -> bool:
+    return name.endswith((".tar", ".idx")) or name.partition("/")[0] in _OWN
