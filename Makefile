@@ -34,7 +34,7 @@ test: lint
 	$(BIN)/pytest
 
 test-all: lint
-	$(BIN)/pip install --quiet wids==0.1.11
+	$(BIN)/pip install --quiet wids==0.1.11 -e ".[train]"
 	$(BIN)/pytest -m 'not gpu'
 
 clean:

@@ -23,6 +23,7 @@ from thresher.loader.plan.plan import Plan
 from thresher.loader.tokens import Tokenizer, count
 from thresher.loader.where import evaluated
 from thresher.schemas import ThresherError
+from thresher.schemas.holdout import COLUMNS, is_held
 from thresher.schemas.manifest import Export, open_export
 
 _COLUMNS: dict[str, Any] = {
@@ -159,8 +160,8 @@ class _Choice:
         self.where, self.split, self.hold, self.columns = where, split, hold, export.columns
         self._groups: dict[str, set[Any]] = {"group_id": set(), "dup_group": set()}
         for shard in export.shards if hold and split != HELD else []:
-            rows = shard.rows(["bytes_sha", *self._groups])
-            kept = rows.filter(pa.array(self._held(rows)))
+            rows = shard.rows(sorted({*COLUMNS, *self._groups}))
+            kept = rows.filter(pa.array(is_held(rows, self.hold)))
             for column, values in self._groups.items():
                 values.update(kept[column].drop_null().to_pylist())
 
@@ -168,7 +169,7 @@ class _Choice:
         """Row numbers, rising, as often as each stands in an epoch."""
         chosen = np.ones(len(rows), bool)
         if self.split == HELD:
-            chosen &= self._held(rows)
+            chosen &= is_held(rows, self.hold)
         elif "split" in rows.column_names:
             chosen &= pc.equal(rows["split"].fill_null("train"), self.split).to_numpy()
         if self.split != HELD:
@@ -181,11 +182,6 @@ class _Choice:
         weight = rows["sampling_weight"].to_numpy()
         more = uniform(key("order", "weight"), ids) < weight % 1
         return np.repeat(np.arange(len(rows)), np.where(chosen, weight.astype(np.int64) + more, 0))
-
-    def _held(self, rows: pa.Table) -> NDArray[np.bool_]:
-        content = pc.coalesce(rows["bytes_sha"].cast(pa.binary()), rows["group_id"].cast(pa.binary()))
-        first = np.frombuffer(b"".join(c[:8] for c in content.to_pylist()), "<u8")
-        return first % 1000 < self.hold
 
 
 def _compile(

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from thresher.encoders.batch import collate
 from thresher.loader.plan.keys import key, uniform
 from thresher.loader.plan.pattern import Kind, Pattern
 from thresher.loader.plan.plan import Totals
@@ -25,7 +26,6 @@ from thresher.loader.row import Row
 from thresher.loader.steps import Loader
 from thresher.loader.tokens import IMAGE
 from thresher.schemas import ThresherError, UsageError
-from thresher.trainer.batch import collate
 from thresher.trainer.config import Drops, Source, Stage, restored
 from thresher.trainer.model.flow import losses
 from thresher.trainer.run import checkpoint
