@@ -187,6 +187,9 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     for source in config.sources.values():
         source.export = source.export if "://" in source.export else str(base / source.export)
     config.out = str(base / (config.out or f"runs/train/{config.name}"))
+    if config.tokenizer != "bytes":
+        kind, colon, named = config.tokenizer.rpartition(":")
+        config.tokenizer = f"{kind}{colon}{base / named}"
     return config
 
 

@@ -57,6 +57,8 @@ def make_squares(directory: Path, count: int = 2000, wrong: float = 0.0, seed: i
         truth.append({"key": f"{i:06d}.png", "square": square, "background": ground, "said": said})
     told = {"kind": "squares", "seed": seed, "wrong": wrong, "pictures": truth}
     (directory / "truth.json").write_text(json.dumps(told, indent=0) + "\n", "utf-8")
+    words = {"a", "on", "square", "background", *SQUARES, *BACKGROUNDS}
+    (directory / "words.txt").write_text("".join(f"{word}\n" for word in sorted(words)), "utf-8")
     misled = sum(one["said"] != one["square"] for one in truth)
     return f"Drew {count} squares (seed {seed}) in {images}, {misled} with a wrong colour in the caption."
 

@@ -161,13 +161,20 @@ class Trainer:
         return [whole[i : i + micro] for i in range(0, len(whole), micro)]
 
     def _follow(self, stage: Stage, plan: Plan, norm: float, rows: list[Row]) -> None:
-        """Follow the gradients, unless they are no numbers or a spike. Raises ThresherError in the end."""
-        usual = statistics.median(self.norms) if len(self.norms) >= _FEW else math.inf
-        if norm <= _SPIKE * usual and math.isfinite(norm):
+        """Follow the gradients, unless they are no numbers or a spike. Raises ThresherError in the end.
+
+        A gradient that clipping tames is no spike: near a loss of 0 the median says nothing. One spike is
+        the batch's; a second in a row is the model's, which has to follow to recover.
+        """
+        usual = max(statistics.median(self.norms), stage.clip) if len(self.norms) >= _FEW else math.inf
+        spike = not norm <= _SPIKE * usual
+        if not spike:
             self.norms.append(norm)
-            self.left_out = 0
+        if not spike or (self.left_out and math.isfinite(norm)):
             optim.follow(self.optimiser, stage, self.step, norm)
             self.mean.update(self.model, stage.ema, self.steps)
+        if not spike:
+            self.left_out = 0
         else:
             self.left_out += 1
             mine = [plan.sources[s.source].id(s.sample) for row in rows for s in row.slots]
