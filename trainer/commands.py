@@ -1,4 +1,4 @@
-"""Commands: `train`, `sample`, `where`, `tokens`. Light to import; torch comes with their work."""
+"""Commands: `train`, `sample`, `where`. Light to import; torch comes with their work."""
 
 import json
 import sys
@@ -25,16 +25,17 @@ def train(
     ray: Annotated[int, typer.Option("--ray", metavar="N", help="Under Ray Train, with N workers.")] = 0,
 ) -> None:
     """Train on exported shards by a plan; run again, it goes on from the last checkpoint."""
+    from thresher.loader.plan.told import told
     from thresher.trainer.config import load
-    from thresher.trainer.run import describe, on_ray
+    from thresher.trainer.run import on_ray
     from thresher.trainer.run.setup import Setup
     from thresher.trainer.run.train import main
 
     read = load(config, set_ or [])
     read.out = str(out.resolve()) if out else read.out
     if plan_only:
-        for text in describe.plans(Setup(read)):
-            print(text)
+        for stage, plan in zip(read.stages, Setup(read).plans, strict=True):
+            print(told(plan, stage.steps))
     elif ray:
         on_ray.train(read, ray, fork)
         print(f"Trained: {read.out}")
@@ -85,13 +86,3 @@ def where(
         held = [setup.sources[source.name] for source in plan.sources]
         for found in find(plan, held, id_, epochs):
             print(json.dumps({"stage": stage.name, "trained": found.step < stage.steps, **found._asdict()}))
-
-
-def tokens(
-    export: Annotated[str, typer.Argument(metavar="EXPORT", help="An export's folder or URL.")],
-    tokenizer: Annotated[str, typer.Option(help="bytes, words:FILE, or a tokenizer.json.")] = "bytes",
-) -> None:
-    """Count the tokens of every text of an export, beside its index; the tars stay untouched."""
-    from thresher.loader.tokens import count, open_tokenizer
-
-    print(f"Counted: {count(export, open_tokenizer(tokenizer))}")

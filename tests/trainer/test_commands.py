@@ -1,6 +1,7 @@
 """Commands of the trainer, as the command line calls them."""
 
 import json
+import re
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,10 +10,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.trainer.runs import exports, write_config
-from thresher.trainer import commands
+from tests.trainer.shards import plain, png, write_export
+from thresher.encoders.commands import precompute
+from thresher.loader.commands import tokens
+from thresher.trainer.commands import sample, train, where
 
 APP = typer.Typer()
-for command in (commands.train, commands.sample, commands.where, commands.tokens):
+for command in (train, sample, where, tokens, precompute):
     APP.command(command.__name__)(command)
 
 
@@ -49,3 +53,26 @@ def test_a_run_is_planned_trained_sampled_and_asked(tmp_path):
     found = [json.loads(line) for line in said("where", file, row["id"], "--epochs", 3).splitlines()]
     assert row["step"] in [one["step"] for one in found] and {one["id"] for one in found} == {row["id"]}
     assert "Counted: " in said("tokens", held["images"])
+
+
+def test_what_is_precomputed_is_named_as_a_config_takes_it(tmp_path):
+    held = exports(tmp_path, 12)
+    told = said("precompute", held["images"], "--image", 32, "--latents", "pixels", "--stride", 8)
+    name = re.search(r"image: \{stored: (\S+)\}", told)[1]
+    assert "0 images could not be read" in told and (held["images"] / "stored" / name).is_dir()
+    file = write_config(tmp_path, {"images": held["images"]}, steps=1)
+    assert "Trained: " in said("train", file, "--set", f"image.stored={name}")
+
+
+def test_the_floor_of_ce_is_told_where_it_is_known(tmp_path):
+    held = exports(tmp_path, 12)
+    pairs = write_config(tmp_path, {"images": held["images"]}, "pairs")
+    assert "floor of CE: 0 " in said("train", pairs, "--plan-only")
+    assert "floor" not in said("train", pairs, "--plan-only", "--set", "stages.0.describe=0")
+    assert "floor" not in said("train", write_config(tmp_path, held), "--plan-only")
+    several = plain("red", png(32, 32))
+    several.segments[0]["variants"] = {"long": "a red picture"}
+    export = write_export(tmp_path / "several", [several, plain("blue", png(32, 32), name="b")])
+    file = write_config(tmp_path, {"several": export}, "several")
+    assert "floor" not in said("train", file, "--plan-only")
+    assert "floor of CE: 0 " in said("train", file, "--plan-only", "--set", "stages.0.captions.long=0")

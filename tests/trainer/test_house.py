@@ -21,7 +21,7 @@ class Only:
         while caller and "importlib" in caller.f_code.co_filename:
             caller = caller.f_back
         mine = caller is not None and "/thresher/" in caller.f_code.co_filename
-        mine = mine and not caller.f_code.co_filename.endswith("/trainer/commands.py")
+        mine = mine and not caller.f_code.co_filename.endswith("/commands.py")
         top = name.partition(".")[0]
         if mine and top not in allowed and top not in sys.stdlib_module_names:
             raise ImportError(f"{caller.f_code.co_filename} imports {name}")
