@@ -59,3 +59,35 @@ class Row:
 def noise(key: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Standard normal numbers that follow from a key alone (Philox, counter-based)."""
     return np.random.Generator(np.random.Philox(key=key)).standard_normal(shape, np.float32)
+
+
+def blank(long: int) -> Row:
+    """A row of padding."""
+    token, kind, doc, seg, target = (np.full(long, fill) for fill in (0, PAD, PAD, PAD, PAD))
+    position, weight = np.zeros((long, 3), np.int64), np.zeros(long, np.float32)
+    return Row(token, kind, doc, seg, position, target, weight)
+
+
+class Written:
+    """A row that is written part by part, each at its position (`trainer.md` 2.2)."""
+
+    def __init__(self, long: int) -> None:
+        self.row, self.end = blank(long), 0
+        self._position = self._next = 0
+
+    def put(self, kind: Kind, seg: int, shape: tuple[int, ...], copy: bool = False) -> slice:
+        """Places of a text of (n,) tokens, or of an image of (down, across), behind all before.
+
+        A `copy` of the image before it stands at the same position.
+        """
+        self._position = self._position if copy else self._next
+        self._next = max(self._next, self._position + max(shape))
+        if len(shape) == 1:
+            offsets = np.arange(*shape)[:, None].repeat(3, axis=1)
+        else:
+            offsets = np.indices((1, *shape)).reshape(3, -1).T
+        span = slice(self.end, self.end + len(offsets))
+        self.end = span.stop
+        self.row.kind[span], self.row.seg[span] = kind, seg
+        self.row.position[span] = self._position + offsets
+        return span

@@ -15,7 +15,7 @@ from thresher.loader.plan.keys import key, uniform
 from thresher.loader.plan.pattern import Kind, Part, Pattern, Realised, grouped
 from thresher.loader.plan.plan import Plan, Slot, Stage
 from thresher.loader.read import members
-from thresher.loader.row import PAD, Picture, Row
+from thresher.loader.row import Picture, Row, Written, blank
 from thresher.loader.tokens import BEGIN, END, Tokenizer
 from thresher.schemas.segments import segments_of, texts_of
 
@@ -80,16 +80,15 @@ class Builder:
         held = members(record)
         segments = segments_of(list(held), held.__getitem__)
         parts, tokens, grids, variant, weight = planned.made
-        out = blank(int(tokens.sum()))
+        written = Written(int(tokens.sum()))
+        out, last, draw = written.row, -1, _Draw(self.stage, planned.slot.slot)
         seg_of = {p: seg for seg, same in enumerate(grouped(parts)) for p in same}
-        draw, at, start, ahead, last = _Draw(self.stage, planned.slot.slot), 0, 0, 0, -1
         for p, part in enumerate(parts):
             if not (n := int(tokens[0, p])):
                 continue
-            span, at = slice(at, at + n), at + n
-            if part.segment != last:  # copies of one image stand at one position
-                start, last = ahead, part.segment
-            out.kind[span], out.seg[span], out.weight[span] = part.kind, seg_of[p], weight[0, p]
+            shape = (n,) if part.kind is Kind.TEXT else tuple(grids[0, p].tolist())
+            span = written.put(part.kind, seg_of[p], shape, copy=part.segment == last)
+            out.weight[span], last = weight[0, p], part.segment
             if part.kind is Kind.TEXT:
                 name = planned.pattern.segments[part.segment].variants[variant[0, part.segment]]
                 text = self.tokenizer.encode(texts_of(segments[part.segment])[name])
@@ -98,13 +97,8 @@ class Builder:
                 out.token[span] = [BEGIN, *text]
                 if weight[0, p]:
                     out.target[span] = [*text, END]
-                out.position[span] = start + np.arange(n)[:, None]
-                ahead = start + n
             else:
-                grid = down, across = int(grids[0, p, 0]), int(grids[0, p, 1])
-                rows, columns = np.divmod(np.arange(n), across)
-                out.position[span] = start + np.stack([0 * rows, rows, columns], axis=1)
-                ahead = max(ahead, start + max(grid))
+                grid = down, across = shape
                 how = self.stage.how.understanding if part.kind is Kind.VIT else self.stage.how.image
                 assert how is not None
                 ref, noisy = segments[part.segment]["ref"], part.kind is Kind.NOISY
@@ -129,13 +123,6 @@ def _stored(
     if value.shape[:2] != grid:
         raise ValueError(f"the stored {what} of {ref} are {value.shape[:2]}, not {grid}: of another size")
     return value
-
-
-def blank(long: int) -> Row:
-    """A row of padding."""
-    token, kind, doc, seg, target = (np.full(long, fill) for fill in (0, PAD, PAD, PAD, PAD))
-    position, weight = np.zeros((long, 3), np.int64), np.zeros(long, np.float32)
-    return Row(token, kind, doc, seg, position, target, weight)
 
 
 _ARRAYS = ("token", "kind", "position", "target", "weight")

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from thresher.loader.index import Place, Source
-from thresher.loader.plan.balance import balanced
+from thresher.loader.plan.balance import balanced, uneven
 from thresher.loader.plan.plan import Plan, Slot, Totals
 from thresher.loader.read import Reader
 from thresher.loader.row import Row
@@ -48,10 +48,15 @@ class Loaded(NamedTuple):
     """Processor time of decoding, over all processes."""
     holes: int
     """Samples that could not be read."""
+    mixed: list[list[int]]
+    """Samples and tokens of each source, holes left out."""
+    imbalance: float
+    """Planned cost of the busiest rank's rows beside the mean of all ranks."""
 
 
 class _Begun(NamedTuple):
     totals: Totals
+    imbalance: float
     samples: list[list[Planned]]
     rows: list[Future[Any]]
 
@@ -108,12 +113,14 @@ class Loader:
 
     def _begin(self, step: int, reader: Reader, decoders: Executor) -> _Begun:
         """Plan this rank's rows of a step, read their records, and have them decoded."""
-        rows = self.plan.step(step)
-        rows = [rows[r] for r in balanced(self.plan.costs(step, 1, self.pair), self.world)[self.rank]]
+        rows, costs = self.plan.step(step), self.plan.costs(step, 1, self.pair)
+        ranks = balanced(costs, self.world)
+        rows = [rows[r] for r in ranks[self.rank]]
         slots = [slot for row in rows for slot in row]
         records = iter(reader.read(self._places(slots)))
         samples = iter(planned(self.plan, slots))
-        begun = _Begun(self.plan.totals(step), [], [])
+        imbalance = uneven([sum(costs[r] for r in rank) for rank in ranks])
+        begun = _Begun(self.plan.totals(step), imbalance, [], [])
         for row in rows:
             held = [r if isinstance(r, str) else bytes(r) for r in islice(records, len(row))]
             begun.samples.append(list(islice(samples, len(row))))
@@ -130,13 +137,23 @@ class Loader:
     def _loaded(self, step: int, begun: Future[_Begun]) -> Loaded:
         """Wait for a step."""
         asked = time.perf_counter()
-        totals, samples, rows = begun.result()
+        totals, imbalance, samples, rows = begun.result()
         built = [row.result() for row in rows]
         waited = time.perf_counter() - asked
         for row, (_, reasons, _, _) in zip(samples, built, strict=True):
             self._skip(step, row, reasons)
         made, reasons, sizes, seconds = zip(*built, strict=True) if built else ((),) * 4
-        return Loaded(step, list(made), totals, waited, sum(sizes), sum(seconds), sum(map(len, reasons)))
+        read = sum(sizes), sum(seconds), sum(map(len, reasons)), self._mixed(made)
+        return Loaded(step, list(made), totals, waited, *read, imbalance)
+
+    def _mixed(self, rows: Sequence[Row]) -> list[list[int]]:
+        out = [[0, 0] for _ in self.sources]
+        for row in rows:
+            lengths = np.bincount(row.doc[row.doc >= 0], minlength=len(row.slots))
+            for slot, tokens in zip(row.slots, lengths.tolist(), strict=True):
+                held = out[slot.source]
+                held[:] = held[0] + (tokens > 0), held[1] + tokens
+        return out
 
     def _skip(self, step: int, samples: Sequence[Planned], reasons: dict[int, str]) -> None:
         """Count holes and tell of them. Raises ThresherError if they are too many."""

@@ -43,14 +43,17 @@ class Document:
     def set(self, keys: Keys, value: Any, origin: str) -> None:
         """Put `value` at `keys`, making the mappings on the way; `origin` is what `where` answers."""
         target: Any = self.data
-        for i, key in enumerate(keys[:-1]):
-            if isinstance(target, dict) and target.get(key) is None:
-                target[key] = {}
-            target = target[key]
-            if not isinstance(target, dict | list):
-                whole = ".".join(map(str, keys[: i + 1]))
-                raise UsageError(f"{whole} is {target!r} and holds nothing inside", origin)
-        target[keys[-1]] = value
+        try:
+            for i, key in enumerate(keys[:-1]):
+                if isinstance(target, dict) and target.get(key) is None:
+                    target[key] = {}
+                target = target[key]
+                if not isinstance(target, dict | list):
+                    whole = ".".join(map(str, keys[: i + 1]))
+                    raise UsageError(f"{whole} is {target!r} and holds nothing inside", origin)
+            target[keys[-1]] = value
+        except (KeyError, IndexError, TypeError) as error:
+            raise UsageError("leads nowhere in the config", origin) from error
         self.overrides[keys] = origin
 
 
@@ -100,6 +103,14 @@ def value(text: str) -> Any:
         return text
     whole = not isinstance(parsed, str | dict | list) or text.lstrip()[:1] in ("'", '"', "[", "{")
     return parsed if whole else text
+
+
+def assignment(override: str) -> tuple[str, str]:
+    """Way and text of a `--set WAY=TEXT`. Raises UsageError."""
+    way, equals, text = override.partition("=")
+    if not equals or not way.strip():
+        raise UsageError(f"{override!r} sets nothing", "--set", "Write --set PATH=VALUE")
+    return way.strip(), text
 
 
 def find(name: str | Path, folder: Path, what: str) -> Path:

@@ -163,14 +163,9 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     file = document.find(path, document.CONFIGS, "training config")
     written = document.read(file)
     for override in overrides:
-        way, equals, text = override.partition("=")
-        if not equals:
-            raise UsageError(f"{override!r} sets nothing", "--set", "Write --set PATH=VALUE")
+        way, text = document.assignment(override)
         keys = tuple(int(key) if key.isdigit() else key for key in way.split("."))
-        try:
-            written.set(keys, document.value(text), f"--set {way}")
-        except (KeyError, IndexError, TypeError) as error:
-            raise UsageError("leads nowhere in the config", f"--set {way}") from error
+        written.set(keys, document.value(text), f"--set {way}")
     stages = written.data.get("stages")
     if isinstance(stages, list) and all(isinstance(stage, dict) for stage in stages):
         for before, stage in pairwise(stages):

@@ -20,3 +20,8 @@ def balanced(costs: Sequence[float], ranks: int) -> list[list[int]]:
         if len(out[rank]) < rooms[rank]:
             heappush(waiting, (spent + costs[i], rank))
     return [sorted(rows) for rows in out]
+
+
+def uneven(costs: Sequence[float]) -> float:
+    """The greatest of the costs of ranks beside their mean."""
+    return max(costs) * len(costs) / (sum(costs) or 1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from thresher.loader.plan.buckets import Buckets
 from thresher.loader.plan.keys import Ints, key, uniform
+from thresher.schemas.segments import kinds_of
 
 
 class Kind(IntEnum):
@@ -156,6 +157,11 @@ class Pattern:
         """An image and its caption, which may be learnt in either direction."""
         kinds = [(s.kind, s.role, s.loss) for s in self.segments]
         return kinds == [("text", "cond", False), ("image", "target", True)]
+
+    @cached_property
+    def letters(self) -> str:
+        """Its segments as in the index's `kinds`: `cT` is a text and the image to be made of it."""
+        return kinds_of([{"kind": s.kind, "role": s.role} for s in self.segments])
 
     @cached_property
     def starts(self) -> list[int]:

@@ -187,6 +187,11 @@ class Plan:
             if self._file is not None:
                 os.pwrite(self._file, self._ends[-1].to_bytes(8, "little"), 8 * (len(self._ends) - 1))
 
+    def pattern(self, slot: Slot) -> Pattern:
+        """The structure of the sample in a slot."""
+        source = self.sources[slot.source]
+        return source.patterns[source.pattern[slot.sample]]
+
     def realised(self, source: int, sample: int, slot: int) -> Realised:
         """What a sample becomes in a slot."""
         samples, stage = self.sources[source], self.stage

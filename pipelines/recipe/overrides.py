@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from thresher.pipelines.recipe.model import Recipe, Table
-from thresher.schemas.document import Document, Keys, value
+from thresher.schemas.document import Document, Keys, assignment, value
 from thresher.schemas.errors import UsageError, nearest
 
 FROM_ENVIRONMENT = ("name", "seed", "part_size")
@@ -25,11 +25,9 @@ def apply(document: Document, override: str) -> None:
     A step is named by its label, by its operator where only one step has it, or by its index from 0.
     Raises UsageError for a path that leads nowhere, with the nearest right one.
     """
-    path, equals, text = override.partition("=")
-    origin = f"--set {path.strip()}"
-    if not equals or not path.strip():
-        raise UsageError(f"{override!r} sets nothing", "--set", "Write --set PATH=VALUE")
-    keys = _find(document.data, path.strip(), origin)
+    path, text = assignment(override)
+    origin = f"--set {path}"
+    keys = _find(document.data, path, origin)
     document.set(keys, value(text), origin)
 
 

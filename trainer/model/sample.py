@@ -17,13 +17,11 @@ from thresher.encoders.batch import Batch, collate
 from thresher.encoders.latents import Latents
 from thresher.loader.plan.keys import key
 from thresher.loader.plan.pattern import Kind
-from thresher.loader.row import PAD, Picture, Row
+from thresher.loader.prompts import Part, Prompt, parts, rows
+from thresher.loader.row import PAD, Picture
 from thresher.loader.tokens import BEGIN, END, IMAGE, Tokenizer
 from thresher.trainer.model.decoder import Decoder
 
-Prompt = Sequence[str | NDArray[np.uint8]]
-Part = list[int] | list[Picture]
-"""A text's tokens, or the copies of one image."""
 GUIDED = 0.4
 """Noise level down to which images are guided (BAGEL, arXiv 2505.14683, repository inferencer.py)."""
 
@@ -79,14 +77,14 @@ def draw(
     by = (scales[0] if "image" in told else 1.0, scales[1] if "text" in told else 1.0)
     kind, shape = (Kind.VQ, grid) if latents.codes else (Kind.NOISY, (*grid, latents.channels))
 
-    def begun(given: Sequence[Prompt]) -> Batch:
-        rows = []
+    def started(given: Sequence[Prompt]) -> Batch:
+        begun = []
         for i, prompt in enumerate(given):
             own = Picture(0, kind, grid, np.zeros(shape, np.float16), 1.0, key("noise", seed, i))
-            rows.append([*_parts(model, latents, tokenizer, prompt), [own]])
-        return _batch(rows, model, latents, tokenizer)
+            begun.append([*_parts(model, latents, tokenizer, prompt), [own]])
+        return _batch(begun, model, latents, tokenizer)
 
-    batches = {name: begun(given) for name, given in told.items()}
+    batches = {name: started(given) for name, given in told.items()}
     if latents.codes:
         allowed = (tokenizer.vocabulary, tokenizer.vocabulary + latents.codes)
         pair = [batches["both"], batches.get("image", batches["both"])]
@@ -121,8 +119,8 @@ def write(
     `plain`: images are seen as in a caption's training, by the understanding encoder alone if there is one.
     """
     begun = [BEGIN] + [END] * (most - 1)
-    rows = [[*_parts(model, latents, tokenizer, prompt, plain), begun] for prompt in prompts]
-    batch = _batch(rows, model, latents, tokenizer)
+    given = [[*_parts(model, latents, tokenizer, prompt, plain), begun] for prompt in prompts]
+    batch = _batch(given, model, latents, tokenizer)
     tokens = _grown(model, [batch], most, (0, tokenizer.vocabulary), temperature=temperature).tolist()
     return [tokenizer.decode(t[: t.index(END)] if END in t else t) for t in tokens]
 
@@ -159,14 +157,14 @@ def _grown(
     A second batch holds the same without conditions; logits are moved away from its by `scale`.
     """
     lengths = [(batch.doc >= 0).sum(dim=1) - count for batch in batches]
-    rows = torch.arange(len(batches[0].doc), device=batches[0].doc.device)
+    row = torch.arange(len(batches[0].doc), device=batches[0].doc.device)
     out: list[Tensor] = []
     for i in range(count):
         found = []
         for batch, start in zip(batches, lengths, strict=True):
             if out:
-                batch.token[rows, start + i] = out[-1] + allowed[0]
-            batch.target.fill_(PAD)[rows, start + i] = 0
+                batch.token[row, start + i] = out[-1] + allowed[0]
+            batch.target.fill_(PAD)[row, start + i] = 0
             found.append(model(batch).logits[:, slice(*allowed)].float())
         logits = torch.lerp(found[-1], found[0], scale)
         if temperature:
@@ -183,43 +181,12 @@ def _parts(
     strides = {Kind.CLEAN: latents.stride}
     if model.vision:
         strides = ({} if plain else strides) | {Kind.VIT: model.vision.stride}
-    return [
-        [BEGIN, *tokenizer.encode(what)]
-        if isinstance(what, str)
-        else [Picture(0, k, (what.shape[0] // s, what.shape[1] // s), what) for k, s in strides.items()]
-        for what in prompt
-    ]
+    return parts(prompt, tokenizer, strides)
 
 
 def _batch(prompts: list[list[Part]], model: Decoder, latents: Latents, tokenizer: Tokenizer) -> Batch:
-    """Prompts as rows of one document, padded to the longest, where the model is."""
-    longest = max(sum(map(_length, parts)) for parts in prompts)
-    rows = [_row(parts, longest) for parts in prompts]
-    return collate(rows, latents, tokenizer.vocabulary, IMAGE).to(model.embed.weight.device)
-
-
-def _length(part: Part) -> int:
-    return sum(p.grid[0] * p.grid[1] if isinstance(p, Picture) else 1 for p in part)
-
-
-def _row(parts: list[Part], long: int) -> Row:
-    """One document, in which nothing is to be learnt; positions as `trainer.md` 2.2 has them."""
-    token, kind, doc, seg, target = (np.full(long, fill) for fill in (0, PAD, PAD, PAD, PAD))
-    out = Row(token, kind, doc, seg, np.zeros((long, 3), np.int64), target, np.zeros(long, np.float32))
-    at = ahead = number = 0
-    for part in parts:
-        start = ahead
-        for what in part if isinstance(part[0], Picture) else [part]:
-            if isinstance(what, Picture):
-                out.pictures.append(replace(what, at=at))
-                own, place = what.kind, np.indices((1, *what.grid)).reshape(3, -1).T
-            else:
-                own, place = Kind.TEXT, np.arange(len(what))[:, None].repeat(3, axis=1)
-                token[at : at + len(what)] = what
-            span = slice(at, at + len(place))
-            kind[span], doc[span], seg[span], out.position[span] = own, 0, number, start + place
-            at, number, ahead = span.stop, number + 1, max(ahead, start + int(place.max()) + 1)
-    return out
+    """Prompts as rows of one document, where the model is."""
+    return collate(rows(prompts), latents, tokenizer.vocabulary, IMAGE).to(model.embed.weight.device)
 
 
 def _pixels(values: Tensor) -> NDArray[np.uint8]:

@@ -87,6 +87,18 @@ def latest(path: Path) -> Path | None:
     return None
 
 
+def kept(run: Path) -> list[Path]:
+    """All checkpoints of a run, the last one last; or the one that `run` is. Raises UsageError for none."""
+    return sorted((run / "checkpoints").glob("step-????????")) or [found(run)]
+
+
+def found(path: Path) -> Path:
+    """The same. Raises UsageError where there is none."""
+    if checkpoint := latest(path):
+        return checkpoint
+    raise UsageError("holds no checkpoint", str(path), "Name the folder of a run, or of one checkpoint")
+
+
 def about(checkpoint: Path) -> dict[str, Any]:
     """What is known of a checkpoint: step, stage, hashes of its plans, ids of tokenizers, config, version."""
     return json.loads((checkpoint / _ABOUT).read_text())
@@ -100,9 +112,7 @@ def resume(checkpoint: Path, state: State, world: World) -> None:
 
 def weights(path: Path, of: str = "mean") -> dict[str, Tensor]:
     """All weights by name on the CPU: `mean` over steps, or `model` as the last step left them."""
-    checkpoint = latest(path)
-    if checkpoint is None:
-        raise UsageError("holds no checkpoint", str(path), "Name the folder of a run, or of one checkpoint")
+    checkpoint = found(path)
     told = filesystem.FileSystemReader(checkpoint).read_metadata().state_dict_metadata
     state = {
         name: torch.empty(value.size, dtype=value.properties.dtype)

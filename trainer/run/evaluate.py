@@ -4,7 +4,6 @@ python -m thresher.trainer.run.evaluate RUN ... NAME=EXPORT ...
 """
 
 import sys
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -25,10 +24,11 @@ from thresher.loader.plan.plan import Totals
 from thresher.loader.row import Row
 from thresher.loader.steps import Loader
 from thresher.loader.tokens import IMAGE
-from thresher.schemas import ThresherError, UsageError
+from thresher.schemas import ThresherError
 from thresher.trainer.config import Drops, Source, Stage, restored
 from thresher.trainer.model.flow import losses
 from thresher.trainer.run import checkpoint
+from thresher.trainer.run.metrics import Meter
 from thresher.trainer.run.setup import Setup
 
 BINS = 10
@@ -41,18 +41,15 @@ def evaluate(run: str | Path, held: Mapping[str, str]) -> None:
     (0 to 9: tenths of the stage's noise levels, rising; -1 for none), `loss`, and of how many `tokens` or
     images it is the mean. Raises UsageError where there is no checkpoint.
     """
-    last = checkpoint.latest(Path(run))
-    if last is None:
-        raise UsageError("holds no checkpoint", str(run), "Train first, or name another folder")
+    last = checkpoint.found(Path(run))
     config = restored(checkpoint.about(last)["config"])
     config.seed = config.hold = 0
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     found: list[dict[str, Any]] = []
     for name, export in held.items():
         config.sources = {name: Source(export)}
         setup = Setup(config)
-        model = setup.model().to(device).eval()
-        model.load_state_dict(checkpoint.weights(last))
+        model = setup.trained(last).to(device)
         source = setup.sources[name]
         for variant, stage in _passes(config.stages[-1], source.patterns):
             stage = replace(stage, window=len(source.pattern))
@@ -61,8 +58,7 @@ def evaluate(run: str | Path, held: Mapping[str, str]) -> None:
             for loaded in islice(Loader(setup.plans[0], [source], setup.tokenizer), steps):
                 for at in range(0, len(loaded.rows), stage.micro):
                     rows = loaded.rows[at : at + stage.micro]
-                    told = _measured(setup, model, rows, variant, device)
-                    found += [row | {"source": name, "variant": variant} for row in told]
+                    found += _measured(setup, model, rows, variant, device)
     half = Path(run, "held.tmp")
     pq.write_table(pa.Table.from_pylist(found), half)
     half.replace(Path(run, "held.parquet"))
@@ -79,25 +75,26 @@ def _passes(stage: Stage, patterns: Sequence[Pattern]) -> Iterator[tuple[str, St
 
 @torch.no_grad()
 def _measured(
-    setup: Setup, model: torch.nn.Module, rows: list[Row], variant: str, device: torch.device
+    setup: Setup, model: torch.nn.Module, rows: list[Row], variant: str, device: str
 ) -> Iterator[dict[str, Any]]:
     (plan,), (source,) = setup.plans, setup.sources.values()
+    slots = [slot for row in rows for slot in row.slots if plan.pattern(slot).plain or not variant]
+    wanted = {slot.slot for slot in slots if slot.slot < plan.stage.window}
     for t_bin in range(1 if variant else BINS):
         for row in rows:
             _set_noise(row, t_bin, plan.stage.shift, [source.id(slot.sample) for slot in row.slots])
-        batch = collate(rows, setup.latents, setup.tokenizer.vocabulary, IMAGE).to(device)
-        of = losses(model(batch), batch, Totals(0, 0), (0, 0, 0))
-        sums: dict[tuple[str, int, int], list[float]] = defaultdict(list)
-        kinds = {"ce": (of.ce_row, of.ce_doc, of.ce), "mse": (of.image_row, of.image_doc, of.mse)}
-        for kind in ["ce"] if variant else ["ce", "mse"] if t_bin == 0 else ["mse"]:
-            for r, doc, loss in zip(*(column.tolist() for column in kinds[kind]), strict=True):
-                sums[kind, r, doc].append(loss)
-        for (kind, r, doc), values in sums.items():
-            slot = rows[r].slots[doc]
-            plain = source.patterns[source.pattern[slot.sample]].plain
-            if doc not in rows[r].holes and slot.slot < plan.stage.window and (plain or not variant):
-                told = {"id": source.id(slot.sample), "kind": kind, "t_bin": t_bin if kind == "mse" else -1}
-                yield told | {"loss": float(np.mean(values)), "tokens": len(values)}
+        batch = collate(rows, setup.latents, setup.tokenizer.vocabulary, IMAGE).to(torch.device(device))
+        meter = Meter(plan)
+        meter.add(0, losses(model(batch), batch, Totals(0, 0), (0, 0, 0)), batch, rows)
+        for told in meter.samples:
+            if told["slot"] not in wanted:
+                continue
+            about = {"source": told["source"], "id": told["id"], "variant": variant}
+            if told["ce_tokens"] and t_bin == 0:
+                yield about | {"kind": "ce", "t_bin": -1, "loss": told["ce"], "tokens": told["ce_tokens"]}
+            if len(told["mse"]) and not variant:
+                loss, images = float(np.mean(told["mse"])), len(told["mse"])
+                yield about | {"kind": "mse", "t_bin": t_bin, "loss": loss, "tokens": images}
 
 
 def _set_noise(row: Row, t_bin: int, shift: float, ids: list[str]) -> None:

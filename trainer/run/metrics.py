@@ -14,11 +14,10 @@ import pyarrow.parquet as pq
 import torch
 
 from thresher.encoders.batch import Batch
-from thresher.loader.plan.balance import balanced
-from thresher.loader.plan.pattern import Kind, Pattern
+from thresher.loader.plan.balance import uneven
+from thresher.loader.plan.pattern import Kind
 from thresher.loader.plan.plan import Plan, Totals
 from thresher.loader.row import PAD, Row
-from thresher.schemas.segments import kinds_of
 from thresher.trainer.model import flops
 from thresher.trainer.model.flow import Losses
 
@@ -64,8 +63,7 @@ class Meter:
                 images = _places(of["image_row"], of["image_doc"], r, doc)
                 images = images[of["image_weight"][images] > 0]
                 source = self.plan.sources[slot.source]
-                kind = _kind(source.patterns[source.pattern[slot.sample]])
-                named = {"source": source.name, "kind": kind}
+                named = {"source": source.name, "kind": self.plan.pattern(slot).letters}
                 for modality, at in (("text", texts[~codes[texts]]), ("code", texts[codes[texts]])):
                     if len(at):
                         long = f"{1 << (len(at).bit_length() - 1)}+"
@@ -77,9 +75,8 @@ class Meter:
                     for what in ("mse", "repa"):
                         self._count(what, of[what][[i]], of["image_weight"][[i]], by)
                 about = {"id": source.id(slot.sample), "source": source.name, "slot": slot.slot, "step": step}
-                ce = float(of["ce"][texts].mean()) if len(texts) else None
                 learnt = {
-                    "ce": ce,
+                    "ce": float(of["ce"][texts].mean()) if len(texts) else None,
                     "ce_tokens": len(texts),
                     "mse": of["mse"][images],
                     "t": of["time"][images],
@@ -97,16 +94,6 @@ class Meter:
         out, self.sums = self.sums, {}
         return out
 
-    def mixed(self, rows: Sequence[Row]) -> list[list[int]]:
-        """Samples and tokens of each source in `rows`, without what could not be read."""
-        out = [[0, 0] for _ in self.plan.sources]
-        for row in rows:
-            lengths = np.bincount(row.doc[row.doc >= 0], minlength=len(row.slots))
-            for slot, tokens in zip(row.slots, lengths.tolist(), strict=True):
-                held = out[slot.source]
-                held[:] = held[0] + (tokens > 0), held[1] + tokens
-        return out
-
     def write(self, file: Path) -> None:
         """The samples since the last call, as Parquet."""
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -121,11 +108,6 @@ def _places(rows: Any, docs: Any, row: int, doc: int) -> Any:
     return np.arange(first + low, first + high)
 
 
-def _kind(pattern: Pattern) -> str:
-    """Its segments as letters, as in the index: `cT` is a text and the image to be made of it."""
-    return kinds_of([{"kind": s.kind, "role": s.role} for s in pattern.segments])
-
-
 def losses_of(ranks: Sequence[Sums], totals: Totals, weights: Sequence[float]) -> Line:
     """Losses of a step, and of its parts. Over the groups of any kind the sums add to a loss's own."""
     by: dict[str, dict[str, dict[str, list[float]]]] = {"ce": {}, "mse": {}, "repa": {}}
@@ -138,14 +120,12 @@ def losses_of(ranks: Sequence[Sums], totals: Totals, weights: Sequence[float]) -
     return {"loss": loss, **means, "texts": totals.texts, "images": totals.images, "by": by}
 
 
-def speed(ranks: Sequence[Line], plan: Plan, step: int, seconds: float, pair: float) -> Line:
-    """How a step was read and computed, of what each rank counted. `pair`: cost of a pair beside a token."""
+def speed(ranks: Sequence[Line], plan: Plan, images: int, seconds: float) -> Line:
+    """How a step was read and computed, of what each rank counted. `images`: how many were learnt."""
     sums = {
         name: sum(rank[name] for rank in ranks)
         for name in ("rows", "read_bytes", "decode_s", "holes", "work")
     }
-    costs = plan.costs(step, 1, pair)
-    planned = [sum(costs[r] for r in rows) for rows in balanced(costs, len(ranks))]
     mixed = np.sum([rank["mixed"] for rank in ranks], axis=0)
     shares = mixed[:, plan.stage.share == "tokens"] / max(1, mixed[:, plan.stage.share == "tokens"].sum())
     tokens, devices = int(mixed[:, 1].sum()), [rank["device"] for rank in ranks]
@@ -158,20 +138,16 @@ def speed(ranks: Sequence[Line], plan: Plan, step: int, seconds: float, pair: fl
         "holes": sums["holes"],
         "rows": sums["rows"],
         "fill": tokens / sums["rows"] / plan.stage.row,
-        "imbalance_planned": _uneven(planned),
-        "imbalance_timed": _uneven([rank["busy"] for rank in ranks]),
+        "imbalance_planned": ranks[0]["imbalance"],
+        "imbalance_timed": uneven([rank["busy"] for rank in ranks]),
         "mix_error": float(np.abs(shares - np.array(plan.shares) / sum(plan.shares)).max()),
         "tokens": tokens,
         "tokens_s": tokens / seconds,
-        "images_s": plan.totals(step).images / seconds,
+        "images_s": images / seconds,
         "memory_gb": memory / 1e9,
         "mfu": flops.mfu(sums["work"][0], seconds, devices),
         "mfu_all": flops.mfu(sums["work"].sum(), seconds, devices),
     }
-
-
-def _uneven(costs: Sequence[float]) -> float:
-    return max(costs) * len(costs) / (sum(costs) or 1)
 
 
 class Log:

@@ -1,38 +1,62 @@
 """What a config names, opened."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from thresher.encoders.latents import open_latents
-from thresher.loader.index import open_source
+from thresher.loader.index import Source, open_source
 from thresher.loader.plan.plan import Plan
 from thresher.loader.tokens import open_tokenizer
 from thresher.schemas import UsageError
 from thresher.trainer.config import Config, Stage
 from thresher.trainer.model.decoder import Decoder
+from thresher.trainer.run import checkpoint
 
 
-class Setup:
-    """Tokenizers, sources, and the plan of every stage. Raises UsageError and ThresherError."""
+class Coding:
+    """A config's tokenizers of text and images, and models over their tokens. Raises UsageError."""
+
+    def __init__(self, config: Config, device: str = "cpu") -> None:
+        self.config, self.device = config, device
+        self.tokenizer = open_tokenizer(config.tokenizer)
+        self.latents = open_latents(asdict(config.image), device)
+
+    def model(self) -> Decoder:
+        """A new model; its weights follow from the seed."""
+        torch.manual_seed(self.config.seed)
+        vocabulary = self.tokenizer.vocabulary + self.latents.codes
+        features = self.config.image.features
+        return Decoder(self.config.model, vocabulary, self.latents.channels, features)
+
+    def source(self, name: str, split: str = "") -> Source:
+        """A source of the config, or another `split` of its export."""
+        told = self.config.sources[name]
+        return open_source(
+            name,
+            told.export,
+            self.tokenizer,
+            where=told.where,
+            split=split or told.split,
+            hold=self.config.hold,
+            stored=self.config.image.stored,
+        )
+
+    def trained(self, path: Path) -> Decoder:
+        """The model with the mean weights of a checkpoint. Raises UsageError where there is none."""
+        model = self.model()
+        model.load_state_dict(checkpoint.weights(path))
+        return model.to(self.device).eval()
+
+
+class Setup(Coding):
+    """The same, with sources and the plan of every stage. Raises ThresherError too."""
 
     def __init__(self, config: Config) -> None:
-        self.config = config
-        self.tokenizer = open_tokenizer(config.tokenizer)
-        self.latents = open_latents(asdict(config.image))
-        self.sources = {
-            name: open_source(
-                name,
-                source.export,
-                self.tokenizer,
-                where=source.where,
-                split=source.split,
-                hold=config.hold,
-                stored=config.image.stored,
-            )
-            for name, source in config.sources.items()
-        }
+        super().__init__(config)
+        self.sources = {name: self.source(name) for name in config.sources}
         self.plans = [self._plan(stage) for stage in config.stages]
 
     def _plan(self, stage: Stage) -> Plan:
@@ -41,13 +65,6 @@ class Setup:
         encoders = (self.tokenizer.id, self.latents.id, self.config.image.stored, self.config.model.und)
         planned = self.config.planned(stage, self.latents.stride, self.latents.codes > 0, encoders)
         return Plan([self.sources[name] for name in shares], list(shares.values()), planned)
-
-    def model(self) -> Decoder:
-        """A new model; its weights follow from the seed."""
-        torch.manual_seed(self.config.seed)
-        vocabulary = self.tokenizer.vocabulary + self.latents.codes
-        features = self.config.image.features
-        return Decoder(self.config.model, vocabulary, self.latents.channels, features)
 
     def identity(self) -> dict[str, Any]:
         """What gives a checkpoint's weights their meaning, and what they were trained by."""

@@ -32,8 +32,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from thresher.encoders.batch import collate
 from thresher.loader.plan.plan import Plan
-from thresher.loader.row import Row
-from thresher.loader.rows import blank
+from thresher.loader.row import Row, blank
 from thresher.loader.steps import Loaded, Loader
 from thresher.loader.tokens import IMAGE
 from thresher.schemas import ThresherError
@@ -130,17 +129,9 @@ class Trainer:
             meter.add(self.steps, made, batch, rows)
         norms = optim.norms(self.model)
         self._follow(stage, plan, math.hypot(*norms.values()), loaded.rows)
-        here = {
-            "sums": meter.taken(),
-            "mixed": meter.mixed(loaded.rows),
-            "busy": busy,
-            "work": work,
-            "device": self.world.name,
-            "stop": self.stop,
-        }
-        ranks = self.world.gathered(
-            here | {name: getattr(loaded, name) for name in _READ} | {"rows": len(loaded.rows)}
-        )
+        here = {"sums": meter.taken(), "busy": busy, "work": work, "rows": len(loaded.rows)}
+        here |= {"device": self.world.name, "stop": self.stop}
+        ranks = self.world.gathered(here | {name: getattr(loaded, name) for name in _READ})
         seconds = time.perf_counter() - started + loaded.wait_s
         self.stop = any(rank["stop"] for rank in ranks)
         self.step, self.steps = self.step + 1, self.steps + 1
@@ -151,7 +142,7 @@ class Trainer:
             "grad_norms": norms,
         }
         line |= metrics.losses_of([rank["sums"] for rank in ranks], loaded.totals, plan.stage.losses)
-        return line | metrics.speed(ranks, plan, self.step - 1, seconds, self.pair)
+        return line | metrics.speed(ranks, plan, loaded.totals.images, seconds)
 
     def _parts(self, stage: Stage, rows: list[Row]) -> list[list[Row]]:
         """Micro-batches of one size, as many on every rank: what is lacking are rows of padding."""
@@ -232,7 +223,7 @@ class Trainer:
         )
 
 
-_READ = ("wait_s", "read_bytes", "decode_s", "holes")
+_READ = ("wait_s", "read_bytes", "decode_s", "holes", "mixed", "imbalance")
 _ABOUT = ("stage", "step", "steps", "left_out")
 _FLAT = StateDictOptions(flatten_optimizer_state_dict=True)
 
