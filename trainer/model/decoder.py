@@ -49,7 +49,7 @@ class Routed(nn.ModuleList):
         """(tokens, width) to (tokens, ...)."""
         if len(self) == 1:
             return self[0](x)
-        parts = [module(x[at]) for module, at in zip(self, places, strict=True)]
+        parts = [module(x.index_select(0, at)) for module, at in zip(self, places, strict=True)]
         out = parts[0].new_empty(len(x), *parts[0].shape[1:])
         for at, part in zip(places, parts, strict=True):
             out = out.index_copy(0, at, part)

@@ -55,7 +55,7 @@ class Setup(Coding):
     """The same, with sources and the plan of every stage. Raises ThresherError too."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__(config)
+        super().__init__(config, "cuda" if torch.cuda.is_available() else "cpu")
         self.sources = {name: self.source(name) for name in config.sources}
         self.plans = [self._plan(stage) for stage in config.stages]
 

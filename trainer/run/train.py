@@ -72,7 +72,8 @@ class Trainer:
         """What a visible pair costs beside a token."""
         self.model = setup.model().to(world.device)
         if world.device.type == "cuda":
-            self.model.compile()
+            for block in self.model.blocks:  # alike, so that one is compiled for all; masks stay outside
+                block.compile()
         self.spread = _spread(self.model, world)
         self.optimiser = optim.adamw(self.model)
         self.mean = optim.Mean(self.model)
@@ -246,7 +247,8 @@ def main(config: Config, fork: bool = False, tell: Callable[[Line], None] = lamb
     `tell` is called on rank 0 with each line of the metrics; `fork` goes on though the plan has changed.
     Raises UsageError, ThresherError and Stopped.
     """
-    trainer = Trainer(Setup(config), open_world(), fork)
+    world = open_world()  # first, so that encoders too are put on this rank's device
+    trainer = Trainer(Setup(config), world, fork)
 
     def stop(*_: Any) -> None:
         trainer.stop = True
