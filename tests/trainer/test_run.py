@@ -49,6 +49,12 @@ def test_a_config_trains_and_its_losses_fall(pool, tmp_path):
     assert len(told) == 40 and (out / "mean.safetensors").exists()
 
 
+def test_the_error_of_the_mixture_is_of_its_shares(pool, tmp_path):
+    three = pool[1] | {"more": pool[1]["images"]}
+    told = lines(trained(write_config(tmp_path, three, steps=1, rows=60, micro=10)))
+    assert 0 <= told[0]["mix_error"] < 0.1
+
+
 @pytest.mark.acceptance("T8")
 @pytest.mark.acceptance("T6")
 def test_a_run_that_is_resumed_is_the_unbroken_run_bit_for_bit(pool, tmp_path):

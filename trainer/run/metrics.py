@@ -127,7 +127,8 @@ def speed(ranks: Sequence[Line], plan: Plan, images: int, seconds: float) -> Lin
         for name in ("rows", "read_bytes", "decode_s", "holes", "work")
     }
     mixed = np.sum([rank["mixed"] for rank in ranks], axis=0)
-    shares = mixed[:, plan.stage.share == "tokens"] / max(1, mixed[:, plan.stage.share == "tokens"].sum())
+    counted = mixed[:, int(plan.stage.share == "tokens")]
+    shares = counted / max(1, counted.sum())
     tokens, devices = int(mixed[:, 1].sum()), [rank["device"] for rank in ranks]
     cuda = torch.cuda.is_available()
     memory = torch.cuda.max_memory_allocated() if cuda else getrusage(RUSAGE_SELF).ru_maxrss * 1024
