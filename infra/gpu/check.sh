@@ -7,6 +7,7 @@ python=${PYTHON:-.venv/bin/python}
 
 "$python" -c 'import torch; assert torch.cuda.is_available(), "torch sees no CUDA device"; print(torch.cuda.get_device_name())'
 "$python" -m pytest -m gpu
+PYTHONPATH=. "$python" infra/gpu/train.py --steps "${STEPS:-200}"
 "$python" infra/bench/score.py --device cuda --images "${IMAGES:-20000}"
 "$python" infra/gpu/chat.py --backend transformers --records "${RECORDS:-512}"
 if [ -n "${VLLM_PYTHON:-}" ]; then
