@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from thresher.encoders.latents import Latents
-from thresher.loader.plan.pattern import Kind
+from thresher.loader.plan.pattern import CAUSAL, Kind
 from thresher.loader.plan.plan import Slot
 from thresher.loader.row import PAD, Picture, Row, noise
 
@@ -47,6 +47,19 @@ class Batch:
             for name, value in vars(self).items()
         }
         return Batch(**moved | {"views": [view.to(device) for view in self.views]})
+
+    def pairs(self) -> int:
+        """Query and key tokens of which one sees the other, padding left out."""
+        doc, seg, kind = (t.flatten() for t in (self.doc, self.seg, self.kind))
+        row = torch.arange(len(self.doc), device=doc.device).repeat_interleave(self.doc.shape[1])
+        told = torch.stack([row, doc, seg, kind])[:, doc >= 0]
+        (rows, docs, _, kinds), sizes = torch.unique_consecutive(told, dim=1, return_counts=True)  # type: ignore[no-untyped-call]
+        out, before, last = 0, 0, None
+        for r, d, k, n in zip(rows.tolist(), docs.tolist(), kinds.tolist(), sizes.tolist(), strict=True):
+            before, last = (before if last == (r, d) else 0), (r, d)
+            out += n * before + (n * (n + 1) // 2 if k in CAUSAL else n * n)
+            before += n if k != Kind.NOISY else 0
+        return out
 
 
 def collate(rows: list[Row], latents: Latents, first_code: int, begin: int) -> Batch:

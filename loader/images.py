@@ -50,3 +50,11 @@ def _decoded(data: Any, image: Any, scale: float) -> NDArray[np.uint8]:
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return np.asarray(image.convert("RGB"))
+
+
+def sheet(pictures: NDArray[np.uint8], across: int) -> NDArray[np.uint8]:
+    """Pictures (n, height, width, 3) as one, so many in a row, with white between them."""
+    padding = (0, -len(pictures) % across), (1, 1), (1, 1), (0, 0)
+    tiles = np.pad(pictures, padding, constant_values=255)
+    lines = [np.concatenate(tiles[i : i + across], axis=1) for i in range(0, len(tiles), across)]
+    return np.concatenate(lines)

@@ -21,8 +21,14 @@ Part = list[int] | list[Picture]
 """A text's tokens, or the copies of one image."""
 
 
-def captions(source: Source, count: int, weights: Mapping[str, float]) -> dict[str, str]:
-    """Id and caption of `count` images at most, the same whenever asked; of versions that of most weight."""
+def fixed(sources: Sequence[Source], count: int, weights: Mapping[str, float]) -> list[str]:
+    """`count` different captions at most, the same whenever asked; of versions those of most weight."""
+    found = {id: text for s in sources for id, text in _captions(s, 4 * count, weights).items()}
+    return list(dict.fromkeys(found[id] for id in sorted(found)))[:count]
+
+
+def _captions(source: Source, count: int, weights: Mapping[str, float]) -> dict[str, str]:
+    """Id and caption of those images with the least ids, which are hashes."""
     plain = np.array([pattern.plain for pattern in source.patterns])
     samples = source.least(np.flatnonzero(plain[source.pattern]), count)
     out = {}

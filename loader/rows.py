@@ -135,12 +135,31 @@ class _Draw(NamedTuple):
     slot: int
 
     def time(self, part: Part) -> float:
-        """Logit-normal, then shifted (SD3, arXiv 2403.03206): one for all images of a group."""
+        """One for all images of a group."""
         which = ("image", part.segment) if part.group is None else ("group", part.group)
         u = uniform(key("time", self.stage.seed, self.stage.name, *which), np.array([self.slot]))[0]
-        t, shift = 1 / (1 + exp(-NormalDist().inv_cdf(max(u, 2**-54)))), self.stage.shift
-        return shift * t / (1 + (shift - 1) * t)
+        return _level(u, self.stage.shift)
 
     def noise(self, part: Part) -> int:
         """The key of an image's noise."""
         return key("noise", self.stage.seed, self.stage.name, self.slot, part.segment)
+
+
+def set_levels(row: Row, ids: Sequence[str], t_bin: int, bins: int, shift: float) -> None:
+    """Give noisy images what every measured model meets: noise and a level that follow from the sample.
+
+    `ids`: of each document; `t_bin` of `bins` equally likely ranges of levels, rising.
+    """
+    for picture in row.pictures:
+        if picture.kind is Kind.NOISY:
+            doc = int(row.doc[picture.at])
+            place = picture.at - int(np.argmax(row.doc == doc))
+            picture.noise = key("noise", "held", ids[doc], place)
+            within = uniform(key("time", "held", ids[doc]), np.array([t_bin]))[0]
+            picture.time = _level((t_bin + within) / bins, shift)
+
+
+def _level(u: float, shift: float) -> float:
+    """The noise level below which a share `u` lies: logit-normal, then shifted (SD3, arXiv 2403.03206)."""
+    t = 1 / (1 + exp(-NormalDist().inv_cdf(max(u, 2**-54))))
+    return shift * t / (1 + (shift - 1) * t)

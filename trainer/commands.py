@@ -1,6 +1,7 @@
 """Commands: `train`, `sample`, `where`. Light to import; torch comes with their work."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -60,14 +61,27 @@ def sample(
     seed: int = 0,
     steps: Annotated[int, typer.Option(help="Of Euler's method.")] = 50,
     guidance: Annotated[float, typer.Option(help="By the text; 1 is none.")] = 4.0,
+    over_steps: Annotated[bool, typer.Option("--over-steps", help="A row for each checkpoint.")] = False,
+    judge: Annotated[bool, typer.Option("--judge", help="Have a model mark the images.")] = False,
+    endpoint: Annotated[str, typer.Option(metavar="URL", help="Where that model is served.")] = "",
+    model: Annotated[str, typer.Option(metavar="NAME", help="That model.")] = "",
+    key_env: Annotated[str, typer.Option(metavar="VAR", help="The variable with its key.")] = "",
 ) -> None:
-    """Draw images from texts, and describe images, with the mean weights of a checkpoint."""
+    """Draw images from texts, or from captions of the run's own samples, and describe images."""
     from thresher.trainer.run import draw
 
-    if not prompt and not describe:
-        raise UsageError("nothing to do", mend="Give --prompt TEXT or --describe FILE")
-    for line in draw.drawn(run, prompt or [], describe or [], out, seed, steps, guidance):
-        print(line)
+    if judge and not (endpoint and model):
+        raise UsageError("there is nobody to judge", "--judge", "Give --endpoint URL and --model NAME")
+    if prompt or not describe:
+        for line in draw.drawn(run, prompt or [], out, over_steps, seed, steps, guidance):
+            print(line, flush=True)
+    if describe:
+        for line in draw.described(run, describe):
+            print(line, flush=True)
+    if judge:
+        asked = [str(out), endpoint, model, *(["--key-env", key_env] if key_env else [])]
+        judging = subprocess.run([sys.executable, "-m", "thresher.pipelines.judge", *asked])
+        raise typer.Exit(judging.returncode)
 
 
 def where(

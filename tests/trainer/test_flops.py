@@ -9,7 +9,7 @@ from thresher.encoders.latents import open_latents
 from thresher.loader.plan.pattern import Kind
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.decoder import Decoder
-from thresher.trainer.model.flops import count, mfu, pairs, peak
+from thresher.trainer.model.flops import count, mfu, peak
 from thresher.trainer.model.mask import dense
 
 LATENTS = open_latents({"tokenizer": "pixels", "stride": 4})
@@ -29,7 +29,7 @@ def test_flops_are_those_counted_by_hand():
     block = 64 * (64 + 32 + 32) + 64 * 64 + 3 * 64 * hidden
     weights = 9 * 2 * block + 4 * (48 * 64 + 256 * 64 + 64 * 64 + 64 * 48) + 3 * 64 * 20
     seen = (1 + 2 + 3) + 4 * (3 + 4) + (3 + 1) + (3 + 2)
-    assert pairs(batch()) == seen == 43
+    assert batch().pairs() == seen == 43
     assert count(model, batch()) == (6 * weights + 12 * 2 * 4 * 16 * seen, 0)
 
 
@@ -46,7 +46,7 @@ def test_pairs_are_those_of_the_mask():
     ]
     made = collate([row(32, *documents), row(32, documents[1])], LATENTS, 20, 2)
     seen = dense(made.doc, made.seg, made.kind)[:, 0]
-    assert pairs(made) == int(seen.sum() - (made.doc < 0).sum())
+    assert made.pairs() == int(seen.sum() - (made.doc < 0).sum())
     assert torch.equal(seen.diagonal(dim1=1, dim2=2), torch.ones(2, 32, dtype=torch.bool))
 
 

@@ -11,7 +11,7 @@ from thresher.loader.plan.pattern import Kind
 from thresher.loader.tokens import Bytes
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.decoder import Decoder
-from thresher.trainer.model.sample import describe, draw, euler, guided, shifted, write
+from thresher.trainer.model.sample import Sampler, euler, guided, shifted
 
 LATENTS = open_latents({"tokenizer": "pixels", "stride": 4})
 DROPS = {"text": 0.1, "clean": 0.1, "vit": 0.5}
@@ -27,7 +27,7 @@ def model(**config):
 
 def drawn(made, prompts, **more):
     told = {"steps": 4, "shift": 2.0, "drops": DROPS, "scales": (1.0, 1.0)}
-    return draw(made, LATENTS, Bytes(), prompts, (8, 12), **told | more)
+    return Sampler(made, LATENTS, Bytes()).draw(prompts, (8, 12), **told | more)
 
 
 @pytest.mark.acceptance("T18")
@@ -109,8 +109,9 @@ def test_an_image_follows_from_prompt_and_seed():
 def test_text_is_the_likeliest_token_each_time():
     made = model()
     pixels = noise_image(0)
-    said = write(made, LATENTS, Bytes(), [[pixels], ["hello"]], most=6)
-    assert describe(made, LATENTS, Bytes(), [pixels], most=6) == said[:1]
+    sampler = Sampler(made, LATENTS, Bytes())
+    said = sampler.write([[pixels], ["hello"]], most=6)
+    assert sampler.describe([pixels], most=6) == said[:1]
     tokens = [0]
     for _ in range(6):
         batch = collate([row(16, [image(Kind.CLEAN, pixels), text(*tokens)])], LATENTS, 259, 2)
@@ -129,5 +130,5 @@ def test_codes_are_drawn_one_after_another():
 
     torch.manual_seed(0)
     made = Decoder(ModelConfig(**SHAPE), Bytes.vocabulary + 8, 0)
-    told = draw(made, Codes(), Bytes(), [["red"]], (8, 12), drops=DROPS)
+    told = Sampler(made, Codes(), Bytes()).draw([["red"]], (8, 12), drops=DROPS)
     assert told.shape == (1, 8, 12, 3)

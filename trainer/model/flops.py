@@ -7,11 +7,10 @@ Look-ups, padding and what is computed twice count nothing.
 
 from typing import NamedTuple
 
-import torch
 from torch import nn
 
 from thresher.encoders.batch import Batch
-from thresher.loader.plan.pattern import CAUSAL, Kind
+from thresher.loader.plan.pattern import Kind
 from thresher.loader.row import PAD
 from thresher.trainer.model.decoder import Decoder
 
@@ -45,22 +44,8 @@ def count(model: Decoder, batch: Batch) -> Flops:
     inner = _matrices(encoder) * seen if encoder is not None else 0
     frozen = encoder is not None and model.config.und_frozen
     config = model.config
-    attention = 12 * config.depth * config.heads * config.head * pairs(batch)
+    attention = 12 * config.depth * config.heads * config.head * batch.pairs()
     return Flops(6 * (weights + (0 if frozen else inner)) + attention, 2 * inner if frozen else 0)
-
-
-def pairs(batch: Batch) -> int:
-    """Query and key tokens of which one sees the other, padding left out."""
-    doc, seg, kind = (t.flatten() for t in (batch.doc, batch.seg, batch.kind))
-    row = torch.arange(len(batch.doc), device=doc.device).repeat_interleave(batch.doc.shape[1])
-    told = torch.stack([row, doc, seg, kind])[:, doc >= 0]
-    (rows, docs, _, kinds), sizes = torch.unique_consecutive(told, dim=1, return_counts=True)  # type: ignore[no-untyped-call]
-    out, before, last = 0, 0, None
-    for r, d, k, n in zip(rows.tolist(), docs.tolist(), kinds.tolist(), sizes.tolist(), strict=True):
-        before, last = (before if last == (r, d) else 0), (r, d)
-        out += n * before + (n * (n + 1) // 2 if k in CAUSAL else n * n)
-        before += n if k != Kind.NOISY else 0
-    return out
 
 
 def peak(device: str) -> float | None:

@@ -5,7 +5,7 @@ computed anew at each step, so that nothing but the model itself says what is dr
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -49,144 +49,125 @@ def guided(both: Tensor, image: Tensor, text: Tensor, scales: tuple[float, float
     return out * longer.clamp(max=1).view(-1, *[1] * (out.dim() - 1))
 
 
-@torch.no_grad()
-def draw(
-    model: Decoder,
-    latents: Latents,
-    tokenizer: Tokenizer,
-    prompts: Sequence[Prompt],
-    size: tuple[int, int],
-    *,
-    seed: int = 0,
-    steps: int = 50,
-    shift: float = 1.0,
-    scales: tuple[float, float] = (4.0, 1.5),
-    drops: Mapping[str, float],
-) -> NDArray[np.uint8]:
-    """Images (n, height, width, 3) of that height and width, one for each prompt.
+@dataclass(frozen=True)
+class Sampler:
+    """A model and the tokenizers that its tokens are of."""
 
-    A condition is guided by only if it was left out at times in training, `drops` of it being above 0.
-    """
-    grid = (size[0] // latents.stride, size[1] // latents.stride)
-    told = {"both": prompts}
-    if drops.get("text"):
-        told["image"] = [[what for what in p if not isinstance(what, str)] for p in prompts]
-    pictured = any(not isinstance(what, str) for p in prompts for what in p)
-    if pictured and drops.get("clean") and (model.vision is None or drops.get("vit")):
-        told["text"] = [[what for what in p if isinstance(what, str)] for p in prompts]
-    by = (scales[0] if "image" in told else 1.0, scales[1] if "text" in told else 1.0)
-    kind, shape = (Kind.VQ, grid) if latents.codes else (Kind.NOISY, (*grid, latents.channels))
+    model: Decoder
+    latents: Latents
+    tokenizer: Tokenizer
 
-    def started(given: Sequence[Prompt]) -> Batch:
-        begun = []
-        for i, prompt in enumerate(given):
-            own = Picture(0, kind, grid, np.zeros(shape, np.float16), 1.0, key("noise", seed, i))
-            begun.append([*_parts(model, latents, tokenizer, prompt), [own]])
-        return _batch(begun, model, latents, tokenizer)
+    @torch.no_grad()
+    def draw(
+        self,
+        prompts: Sequence[Prompt],
+        size: tuple[int, int],
+        *,
+        seed: int = 0,
+        steps: int = 50,
+        shift: float = 1.0,
+        scales: tuple[float, float] = (4.0, 1.5),
+        drops: Mapping[str, float],
+    ) -> NDArray[np.uint8]:
+        """Images (n, height, width, 3) of that height and width, one for each prompt.
 
-    batches = {name: started(given) for name, given in told.items()}
-    if latents.codes:
-        allowed = (tokenizer.vocabulary, tokenizer.vocabulary + latents.codes)
-        pair = [batches["both"], batches.get("image", batches["both"])]
-        codes = _grown(model, pair, grid[0] * grid[1], allowed, by[0])
-        return _pixels(latents.decode(codes.view(-1, *grid)))
+        A condition is guided by only if it was left out at times in training, `drops` of it being above 0.
+        """
+        latents = self.latents
+        grid = (size[0] // latents.stride, size[1] // latents.stride)
+        told = {"both": prompts}
+        if drops.get("text"):
+            told["image"] = [[what for what in p if not isinstance(what, str)] for p in prompts]
+        pictured = any(not isinstance(what, str) for p in prompts for what in p)
+        if pictured and drops.get("clean") and (self.model.vision is None or drops.get("vit")):
+            told["text"] = [[what for what in p if isinstance(what, str)] for p in prompts]
+        by = (scales[0] if "image" in told else 1.0, scales[1] if "text" in told else 1.0)
+        kind, shape = (Kind.VQ, grid) if latents.codes else (Kind.NOISY, (*grid, latents.channels))
+        empty = np.zeros(shape, np.float16)
+        own = [[Picture(0, kind, grid, empty, 1.0, key("noise", seed, i))] for i in range(len(prompts))]
+        batches = {name: self._batch(given, own) for name, given in told.items()}
+        if latents.codes:
+            torch.manual_seed(seed)
+            first_code = self.tokenizer.vocabulary
+            pair = [batches["both"], batches.get("image", batches["both"])]
+            codes = self._grown(pair, grid[0] * grid[1], (first_code, first_code + latents.codes), by[0])
+            return _pixels(latents.decode(codes.view(-1, *grid)))
 
-    def velocity(x: Tensor, t: float) -> Tensor:
-        found = {
-            name: _velocity(model, b, x, t) for name, b in batches.items() if name == "both" or t > GUIDED
-        }
-        both = found["both"]
-        return guided(both, found.get("image", both), found.get("text", both), by if t > GUIDED else (1, 1))
+        def velocity(x: Tensor, t: float) -> Tensor:
+            both = self._velocity(batches["both"], x, t)
+            if t <= GUIDED:
+                return both
+            image, text = (
+                self._velocity(batches[name], x, t) if name in batches else both for name in ("image", "text")
+            )
+            return guided(both, image, text, by)
 
-    first = batches["both"]
-    noise = first.noise[first.time > 0].view(len(prompts), *grid, -1)
-    return _pixels(latents.decode(euler(velocity, noise, steps, shift)))
+        first = batches["both"]
+        noise = first.noise[first.time > 0].view(len(prompts), *grid, -1)
+        return _pixels(latents.decode(euler(velocity, noise, steps, shift)))
 
+    @torch.no_grad()
+    def write(
+        self, prompts: Sequence[Prompt], *, most: int = 64, temperature: float = 0.0, plain: bool = False
+    ) -> list[str]:
+        """A text of at most `most` tokens behind each prompt; the likeliest tokens at temperature 0.
 
-@torch.no_grad()
-def write(
-    model: Decoder,
-    latents: Latents,
-    tokenizer: Tokenizer,
-    prompts: Sequence[Prompt],
-    *,
-    most: int = 64,
-    temperature: float = 0.0,
-    plain: bool = False,
-) -> list[str]:
-    """A text of at most `most` tokens behind each prompt; the likeliest tokens at temperature 0.
+        `plain`: images are seen as in a caption's training, by the understanding encoder alone if there is
+        one.
+        """
+        begun = [BEGIN] + [END] * (most - 1)
+        batch = self._batch(prompts, [begun] * len(prompts), plain)
+        tokens = self._grown([batch], most, (0, self.tokenizer.vocabulary), temperature=temperature).tolist()
+        return [self.tokenizer.decode(t[: t.index(END)] if END in t else t) for t in tokens]
 
-    `plain`: images are seen as in a caption's training, by the understanding encoder alone if there is one.
-    """
-    begun = [BEGIN] + [END] * (most - 1)
-    given = [[*_parts(model, latents, tokenizer, prompt, plain), begun] for prompt in prompts]
-    batch = _batch(given, model, latents, tokenizer)
-    tokens = _grown(model, [batch], most, (0, tokenizer.vocabulary), temperature=temperature).tolist()
-    return [tokenizer.decode(t[: t.index(END)] if END in t else t) for t in tokens]
+    def describe(self, images: Sequence[NDArray[np.uint8]], most: int = 64) -> list[str]:
+        """A caption of each image."""
+        return self.write([[image] for image in images], most=most, plain=True)
 
+    def _batch(self, prompts: Sequence[Prompt], own: Sequence[Part], plain: bool = False) -> Batch:
+        """Each prompt and what is its own to be made, as a row of one document, where the model is."""
+        strides = {Kind.CLEAN: self.latents.stride}
+        if self.model.vision:
+            strides = ({} if plain else strides) | {Kind.VIT: self.model.vision.stride}
+        given = [[*parts(p, self.tokenizer, strides), last] for p, last in zip(prompts, own, strict=True)]
+        made = collate(rows(given), self.latents, self.tokenizer.vocabulary, IMAGE)
+        return made.to(self.model.embed.weight.device)
 
-def describe(
-    model: Decoder,
-    latents: Latents,
-    tokenizer: Tokenizer,
-    images: Sequence[NDArray[np.uint8]],
-    most: int = 64,
-) -> list[str]:
-    """A caption of each image."""
-    return write(model, latents, tokenizer, [[image] for image in images], most=most, plain=True)
+    def _velocity(self, batch: Batch, x: Tensor, t: float) -> Tensor:
+        noisy = batch.time > 0
+        state = batch.latents.clone()
+        state[noisy] = x.flatten(0, 2)
+        now = replace(batch, time=torch.where(noisy, t, batch.time))
+        return self.model(now, state).velocity.float().view_as(x)
 
+    def _grown(
+        self,
+        batches: list[Batch],
+        count: int,
+        allowed: tuple[int, int],
+        scale: float = 1.0,
+        temperature: float = 1.0,
+    ) -> Tensor:
+        """The last `count` tokens of each row, (n, count), counted from the first that is allowed.
 
-def _velocity(model: Decoder, batch: Batch, x: Tensor, t: float) -> Tensor:
-    noisy = batch.time > 0
-    state = batch.latents.clone()
-    state[noisy] = x.flatten(0, 2)
-    now = replace(batch, time=torch.where(noisy, t, batch.time))
-    return model(now, state).velocity.float().view_as(x)
-
-
-def _grown(
-    model: Decoder,
-    batches: list[Batch],
-    count: int,
-    allowed: tuple[int, int],
-    scale: float = 1.0,
-    temperature: float = 1.0,
-) -> Tensor:
-    """The last `count` tokens of each row, (n, count), counted from the first that is allowed.
-
-    A second batch holds the same without conditions; logits are moved away from its by `scale`.
-    """
-    lengths = [(batch.doc >= 0).sum(dim=1) - count for batch in batches]
-    row = torch.arange(len(batches[0].doc), device=batches[0].doc.device)
-    out: list[Tensor] = []
-    for i in range(count):
-        found = []
-        for batch, start in zip(batches, lengths, strict=True):
-            if out:
-                batch.token[row, start + i] = out[-1] + allowed[0]
-            batch.target.fill_(PAD)[row, start + i] = 0
-            found.append(model(batch).logits[:, slice(*allowed)].float())
-        logits = torch.lerp(found[-1], found[0], scale)
-        if temperature:
-            out.append(torch.multinomial((logits / temperature).softmax(dim=-1), 1)[:, 0])
-        else:
-            out.append(logits.argmax(dim=-1))
-    return torch.stack(out, dim=1)
-
-
-def _parts(
-    model: Decoder, latents: Latents, tokenizer: Tokenizer, prompt: Prompt, plain: bool = False
-) -> list[Part]:
-    """The prompt as texts' tokens and images' copies, each cut by the stride of its kind."""
-    strides = {Kind.CLEAN: latents.stride}
-    if model.vision:
-        strides = ({} if plain else strides) | {Kind.VIT: model.vision.stride}
-    return parts(prompt, tokenizer, strides)
-
-
-def _batch(prompts: list[list[Part]], model: Decoder, latents: Latents, tokenizer: Tokenizer) -> Batch:
-    """Prompts as rows of one document, where the model is."""
-    return collate(rows(prompts), latents, tokenizer.vocabulary, IMAGE).to(model.embed.weight.device)
+        A second batch holds the same without conditions; logits are moved away from its by `scale`.
+        """
+        lengths = [(batch.doc >= 0).sum(dim=1) - count for batch in batches]
+        row = torch.arange(len(batches[0].doc), device=batches[0].doc.device)
+        out: list[Tensor] = []
+        for i in range(count):
+            found = []
+            for batch, start in zip(batches, lengths, strict=True):
+                if out:
+                    batch.token[row, start + i] = out[-1] + allowed[0]
+                batch.target.fill_(PAD)[row, start + i] = 0
+                found.append(self.model(batch).logits[:, slice(*allowed)].float())
+            logits = torch.lerp(found[-1], found[0], scale)
+            if temperature:
+                out.append(torch.multinomial((logits / temperature).softmax(dim=-1), 1)[:, 0])
+            else:
+                out.append(logits.argmax(dim=-1))
+        return torch.stack(out, dim=1)
 
 
 def _pixels(values: Tensor) -> NDArray[np.uint8]:

@@ -1,56 +1,80 @@
-"""Pictures and captions from a checkpoint."""
+"""Pictures and captions from checkpoints."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from thresher.encoders.latents import Latents, open_latents
-from thresher.loader.images import pixels
-from thresher.loader.tokens import Tokenizer, open_tokenizer
-from thresher.schemas import UsageError
-from thresher.trainer.config import Config, restored
-from thresher.trainer.model.decoder import Decoder
-from thresher.trainer.model.sample import describe, draw
+from thresher.loader.images import pixels, sheet
+from thresher.loader.index import HELD
+from thresher.loader.prompts import fixed
+from thresher.schemas import ThresherError, UsageError
+from thresher.trainer.config import restored
 from thresher.trainer.run import checkpoint
+from thresher.trainer.run.setup import Coding
 
-
-def opened(run: Path, device: str = "cpu") -> tuple[Config, Decoder, Latents, Tokenizer]:
-    """What a checkpoint was trained by, and its model with mean weights. Raises UsageError."""
-    last = checkpoint.latest(run)
-    if last is None:
-        raise UsageError("holds no checkpoint", str(run), "Name the folder of a run, or of one checkpoint")
-    config = restored(checkpoint.about(last)["config"])
-    tokenizer, latents = open_tokenizer(config.tokenizer), open_latents(vars(config.image), device)
-    vocabulary = tokenizer.vocabulary + latents.codes
-    model = Decoder(config.model, vocabulary, latents.channels, config.image.features)
-    model.load_state_dict(checkpoint.weights(last))
-    return config, model.to(device).eval(), latents, tokenizer
+_FIXED = 8
+"""Prompts of a run's own."""
+_ACROSS = 4
 
 
 def drawn(
-    run: Path,
-    prompts: Sequence[str],
-    images: Sequence[Path],
-    out: Path,
-    seed: int,
-    steps: int,
-    guidance: float,
+    run: Path, prompts: Sequence[str], out: Path, over_steps: bool, seed: int, steps: int, guidance: float
 ) -> Iterator[str]:
-    """Write one PNG for each prompt in `out`; yields a line for each, and a caption for each image file."""
+    """Write a PNG for each prompt in `out`, and their list in `samples.json`; yields what is made.
+
+    `steps`: of Euler's method; `guidance`: by the text, if texts were left out at times in training. Without
+    prompts, captions of the run's own samples are drawn, and shown together in `grid.png`. With
+    `over_steps`, every kept checkpoint draws from the same noise one row of `steps.png`. Raises UsageError.
+    """
     from PIL import Image
 
-    config, model, latents, tokenizer = opened(run, "cuda" if torch.cuda.is_available() else "cpu")
-    stage = config.stages[-1]
-    told: dict[str, Any] = {"seed": seed, "steps": steps, "shift": stage.shift, "drops": vars(stage.drops)}
-    told |= {"size": (stage.image, stage.image), "scales": (guidance, 1.0)}
-    asked = [[prompt] for prompt in prompts]
-    made: Any = draw(model, latents, tokenizer, asked, **told) if prompts else []
+    checkpoints = checkpoint.kept(run) if over_steps else [checkpoint.found(run)]
+    coding = _coding(checkpoints[-1])
+    asked, stage = prompts or _prompts(coding), coding.config.stages[-1]
+    how: dict[str, Any] = {"seed": seed, "steps": steps, "shift": stage.shift, "drops": vars(stage.drops)}
+    how |= {"size": (stage.image, stage.image), "scales": (guidance, 1.0)}
+    rows = [coding.sampler(path).draw([[prompt] for prompt in asked], **how) for path in checkpoints]
+    files = {f"{i:03}.png": (prompt, rows[-1][i]) for i, prompt in enumerate(asked)}
+    samples = [{"prompt": prompt, "image": name} for name, (prompt, _) in files.items()]
+    if not prompts:
+        files["grid.png"] = (f"{len(asked)} captions", sheet(rows[-1], _ACROSS))
+    if over_steps:
+        told = f"a row each of {', '.join(path.name for path in checkpoints)}"
+        files["steps.png"] = (told, sheet(np.concatenate(rows), len(asked)))
     out.mkdir(parents=True, exist_ok=True)
-    for i, (prompt, picture) in enumerate(zip(prompts, made, strict=True)):
-        Image.fromarray(picture).save(out / f"{i:03}.png")
-        yield f"{out / f'{i:03}.png'}: {prompt}"
-    seen = [pixels(file.read_bytes(), stage.image, stage.image) for file in images]
-    for file, caption in zip(images, describe(model, latents, tokenizer, seen) if seen else [], strict=True):
+    (out / "samples.json").write_text(json.dumps(samples, indent=1, ensure_ascii=False))
+    for name, (told, picture) in files.items():
+        Image.fromarray(picture).save(out / name)
+        yield f"{out / name}: {told}"
+
+
+def described(run: Path, images: Sequence[Path]) -> Iterator[str]:
+    """A caption of each image file. Raises UsageError."""
+    path = checkpoint.found(run)
+    coding = _coding(path)
+    side = coding.config.stages[-1].image
+    seen = [pixels(file.read_bytes(), side, side) for file in images]
+    for file, caption in zip(images, coding.sampler(path).describe(seen), strict=True):
         yield f"{file}: {caption}"
+
+
+def _coding(path: Path) -> Coding:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Coding(restored(checkpoint.about(path)["config"]), device)
+
+
+def _prompts(coding: Coding) -> list[str]:
+    """Captions of samples that are held out of training; of a source that holds none, of others."""
+    sources = []
+    for name in coding.config.sources:
+        try:
+            sources.append(coding.source(name, HELD))
+        except ThresherError:
+            sources.append(coding.source(name))
+    if found := fixed(sources, _FIXED, coding.config.stages[-1].captions):
+        return found
+    raise UsageError("no source of this run has captions of images", mend="Give --prompt TEXT")

@@ -7,9 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from math import exp
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -18,14 +16,15 @@ import pyarrow.parquet as pq
 import torch
 
 from thresher.encoders.batch import collate
-from thresher.loader.plan.keys import key, uniform
-from thresher.loader.plan.pattern import Kind, Pattern
-from thresher.loader.plan.plan import Totals
+from thresher.loader.plan.pattern import Pattern
+from thresher.loader.plan.plan import Plan, Totals
 from thresher.loader.row import Row
+from thresher.loader.rows import set_levels
 from thresher.loader.steps import Loader
 from thresher.loader.tokens import IMAGE
 from thresher.schemas import ThresherError
 from thresher.trainer.config import Drops, Source, Stage, restored
+from thresher.trainer.model.decoder import Decoder
 from thresher.trainer.model.flow import losses
 from thresher.trainer.run import checkpoint
 from thresher.trainer.run.metrics import Meter
@@ -48,17 +47,16 @@ def evaluate(run: str | Path, held: Mapping[str, str]) -> None:
     found: list[dict[str, Any]] = []
     for name, export in held.items():
         config.sources = {name: Source(export)}
-        setup = Setup(config)
-        model = setup.trained(last).to(device)
+        setup = Setup(config, device)
+        model = setup.trained(last)
         source = setup.sources[name]
         for variant, stage in _passes(config.stages[-1], source.patterns):
-            stage = replace(stage, window=len(source.pattern))
-            setup = Setup(replace(config, stages=[stage]))
-            steps = -(-len(setup.plans[0].window(0).rows) // stage.rows)
-            for loaded in islice(Loader(setup.plans[0], [source], setup.tokenizer), steps):
+            plan = setup.plan(replace(stage, window=len(source.pattern)))
+            steps = -(-len(plan.window(0).rows) // stage.rows)
+            for loaded in islice(Loader(plan, [source], setup.tokenizer), steps):
                 for at in range(0, len(loaded.rows), stage.micro):
                     rows = loaded.rows[at : at + stage.micro]
-                    found += _measured(setup, model, rows, variant, device)
+                    found += _measured(setup, model, plan, rows, variant)
     half = Path(run, "held.tmp")
     pq.write_table(pa.Table.from_pylist(found), half)
     half.replace(Path(run, "held.parquet"))
@@ -75,15 +73,16 @@ def _passes(stage: Stage, patterns: Sequence[Pattern]) -> Iterator[tuple[str, St
 
 @torch.no_grad()
 def _measured(
-    setup: Setup, model: torch.nn.Module, rows: list[Row], variant: str, device: str
+    setup: Setup, model: Decoder, plan: Plan, rows: list[Row], variant: str
 ) -> Iterator[dict[str, Any]]:
-    (plan,), (source,) = setup.plans, setup.sources.values()
+    (source,) = plan.sources
     slots = [slot for row in rows for slot in row.slots if plan.pattern(slot).plain or not variant]
     wanted = {slot.slot for slot in slots if slot.slot < plan.stage.window}
     for t_bin in range(1 if variant else BINS):
         for row in rows:
-            _set_noise(row, t_bin, plan.stage.shift, [source.id(slot.sample) for slot in row.slots])
-        batch = collate(rows, setup.latents, setup.tokenizer.vocabulary, IMAGE).to(torch.device(device))
+            set_levels(row, [source.id(slot.sample) for slot in row.slots], t_bin, BINS, plan.stage.shift)
+        batch = collate(rows, setup.latents, setup.tokenizer.vocabulary, IMAGE)
+        batch = batch.to(model.embed.weight.device)
         meter = Meter(plan)
         meter.add(0, losses(model(batch), batch, Totals(0, 0), (0, 0, 0)), batch, rows)
         for told in meter.samples:
@@ -95,18 +94,6 @@ def _measured(
             if len(told["mse"]) and not variant:
                 loss, images = float(np.mean(told["mse"])), len(told["mse"])
                 yield about | {"kind": "mse", "t_bin": t_bin, "loss": loss, "tokens": images}
-
-
-def _set_noise(row: Row, t_bin: int, shift: float, ids: list[str]) -> None:
-    """Noise and level follow from the sample and the picture's place in it."""
-    for picture in row.pictures:
-        if picture.kind is Kind.NOISY:
-            doc = int(row.doc[picture.at])
-            place = picture.at - int(np.argmax(row.doc == doc))
-            picture.noise = key("noise", "held", ids[doc], place)
-            share = (t_bin + float(uniform(key("time", "held", ids[doc]), np.array([t_bin]))[0])) / BINS
-            odds = shift * exp(NormalDist().inv_cdf(max(share, 2**-54)))
-            picture.time = odds / (1 + odds)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from thresher.loader.plan.balance import uneven
 from thresher.loader.plan.pattern import Kind
 from thresher.loader.plan.plan import Plan, Totals
 from thresher.loader.row import PAD, Row
+from thresher.trainer.config import Config
 from thresher.trainer.model import flops
 from thresher.trainer.model.flow import Losses
 
@@ -30,9 +31,7 @@ SAMPLES = pa.schema(
         pa.field("stage", pa.string()),
         pa.field("step", pa.int64(), metadata={"meaning": "of the run, from 0"}),
         pa.field("slot", pa.int64(), metadata={"meaning": "of the stage's plan"}),
-        pa.field(
-            "ce", pa.float64(), metadata={"unit": "nats", "meaning": "mean over learnt tokens; null: none"}
-        ),
+        pa.field("ce", pa.float64(), metadata={"unit": "nats", "meaning": "mean of learnt tokens, or null"}),
         pa.field("ce_tokens", pa.int32()),
         pa.field("mse", pa.list_(pa.float32()), metadata={"meaning": "of each learnt image's velocity"}),
         pa.field("t", pa.list_(pa.float32()), metadata={"meaning": "noise level of each of them"}),
@@ -122,10 +121,7 @@ def losses_of(ranks: Sequence[Sums], totals: Totals, weights: Sequence[float]) -
 
 def speed(ranks: Sequence[Line], plan: Plan, images: int, seconds: float) -> Line:
     """How a step was read and computed, of what each rank counted. `images`: how many were learnt."""
-    sums = {
-        name: sum(rank[name] for rank in ranks)
-        for name in ("rows", "read_bytes", "decode_s", "holes", "work")
-    }
+    sums = {name: sum(rank[name] for rank in ranks) for name in _ADDED}
     mixed = np.sum([rank["mixed"] for rank in ranks], axis=0)
     counted = mixed[:, int(plan.stage.share == "tokens")]
     shares = counted / max(1, counted.sum())
@@ -151,23 +147,26 @@ def speed(ranks: Sequence[Line], plan: Plan, images: int, seconds: float) -> Lin
     }
 
 
+_ADDED = ("rows", "read_bytes", "decode_s", "holes", "work")
+
+
 class Log:
     """`metrics.jsonl`, and what else a config asks for and is installed: TensorBoard, Weights & Biases."""
 
-    def __init__(self, folder: Path, first: int, track: Sequence[str], name: str) -> None:
+    def __init__(self, folder: Path, first: int, config: Config) -> None:
         """Lines from step `first` on are taken away: they are of a run that did not go on."""
         self.file = folder / "metrics.jsonl"
         self._trackers: list[Callable[[int, dict[str, float]], Any]] = []
         if self.file.exists():
             lines = self.file.read_text().splitlines(keepends=True)
             self.file.write_text("".join(line for line in lines if json.loads(line)["step"] < first))
-        if "tensorboard" in track and find_spec("tensorboard"):
+        if "tensorboard" in config.track and find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 
             writer = SummaryWriter(folder / "tensorboard")
-            self._trackers.append(lambda step, values: writer.add_scalars(name, values, step))
-        if "wandb" in track and find_spec("wandb"):
-            wandb = import_module("wandb").init(project="thresher", name=name, dir=folder)
+            self._trackers.append(lambda step, values: writer.add_scalars(config.name, values, step))
+        if "wandb" in config.track and find_spec("wandb"):
+            wandb = import_module("wandb").init(project="thresher", name=config.name, dir=folder)
             self._trackers.append(lambda step, values: wandb.log(values, step))
 
     def write(self, line: Line) -> None:

@@ -13,6 +13,7 @@ from thresher.loader.tokens import open_tokenizer
 from thresher.schemas import UsageError
 from thresher.trainer.config import Config, Stage
 from thresher.trainer.model.decoder import Decoder
+from thresher.trainer.model.sample import Sampler
 from thresher.trainer.run import checkpoint
 
 
@@ -28,8 +29,7 @@ class Coding:
         """A new model; its weights follow from the seed."""
         torch.manual_seed(self.config.seed)
         vocabulary = self.tokenizer.vocabulary + self.latents.codes
-        features = self.config.image.features
-        return Decoder(self.config.model, vocabulary, self.latents.channels, features)
+        return Decoder(self.config.model, vocabulary, self.latents.channels, self.config.image.features)
 
     def source(self, name: str, split: str = "") -> Source:
         """A source of the config, or another `split` of its export."""
@@ -50,16 +50,20 @@ class Coding:
         model.load_state_dict(checkpoint.weights(path))
         return model.to(self.device).eval()
 
+    def sampler(self, path: Path) -> Sampler:
+        """What draws with these weights."""
+        return Sampler(self.trained(path), self.latents, self.tokenizer)
+
 
 class Setup(Coding):
     """The same, with sources and the plan of every stage. Raises ThresherError too."""
 
-    def __init__(self, config: Config) -> None:
-        super().__init__(config, "cuda" if torch.cuda.is_available() else "cpu")
+    def __init__(self, config: Config, device: str = "cpu") -> None:
+        super().__init__(config, device)
         self.sources = {name: self.source(name) for name in config.sources}
-        self.plans = [self._plan(stage) for stage in config.stages]
+        self.plans = [self.plan(stage) for stage in config.stages]
 
-    def _plan(self, stage: Stage) -> Plan:
+    def plan(self, stage: Stage) -> Plan:
         """Over the sources that the stage takes from."""
         shares = {name: share for name, share in self.config.shares(stage).items() if share > 0}
         encoders = (self.tokenizer.id, self.latents.id, self.config.image.stored, self.config.model.und)

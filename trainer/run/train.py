@@ -22,11 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-)
+from torch.distributed.checkpoint import state_dict
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
@@ -86,11 +82,7 @@ class Trainer:
 
     def run(self, tell: Callable[[Line], None]) -> None:
         """Train to the end of the last stage. Raises Stopped after SIGTERM, ThresherError if it diverges."""
-        log = (
-            metrics.Log(self.out, self.steps, self.config.track, self.config.name)
-            if not self.world.rank
-            else None
-        )
+        log = None if self.world.rank else metrics.Log(self.out, self.steps, self.config)
         for i in range(self.stage, len(self.config.stages)):
             stage, plan = self.config.stages[i], self.setup.plans[i]
             self.stage, self.step = i, self.step if i == self.stage else 0
@@ -116,8 +108,7 @@ class Trainer:
         """One step of all ranks, and the line of metrics that tells of it."""
         started, work, parts = time.perf_counter(), np.zeros(2), self._parts(stage, loaded.rows)
         for n, rows in enumerate(parts):
-            first_code = self.setup.tokenizer.vocabulary
-            batch = collate(rows, self.setup.latents, first_code, IMAGE)
+            batch = collate(rows, self.setup.latents, self.setup.tokenizer.vocabulary, IMAGE)
             work += np.array(flops.count(self.model, batch), float)
             batch = batch.to(self.world.device)
             alone = n < len(parts) - 1 and isinstance(self.spread, DistributedDataParallel)
@@ -129,19 +120,16 @@ class Trainer:
                 torch.autograd.backward(made.total * self.world.size)  # ranks' gradients are averaged
             meter.add(self.steps, made, batch, rows)
         norms = optim.norms(self.model)
-        self._follow(stage, plan, math.hypot(*norms.values()), loaded.rows)
+        norm = math.hypot(*norms.values())
+        self._follow(stage, plan, norm, loaded.rows)
         here = {"sums": meter.taken(), "busy": busy, "work": work, "rows": len(loaded.rows)}
         here |= {"device": self.world.name, "stop": self.stop}
         ranks = self.world.gathered(here | {name: getattr(loaded, name) for name in _READ})
         seconds = time.perf_counter() - started + loaded.wait_s
+        line = {"step": self.steps, "stage": stage.name, "seconds": seconds, "left_out": self.left_out}
+        line |= {"lr": optim.rate(stage, self.step), "grad_norm": norm, "grad_norms": norms}
         self.stop = any(rank["stop"] for rank in ranks)
         self.step, self.steps = self.step + 1, self.steps + 1
-        line = {"step": self.steps - 1, "stage": stage.name, "seconds": seconds, "left_out": self.left_out}
-        line |= {
-            "lr": optim.rate(stage, self.step - 1),
-            "grad_norm": math.hypot(*norms.values()),
-            "grad_norms": norms,
-        }
         line |= metrics.losses_of([rank["sums"] for rank in ranks], loaded.totals, plan.stage.losses)
         return line | metrics.speed(ranks, plan, loaded.totals.images, seconds)
 
@@ -193,8 +181,9 @@ class Trainer:
         self.saver.save(self.steps, self._state(), about)
 
     def _state(self) -> dict[str, Any]:
-        moments = get_optimizer_state_dict(self.model, self.optimiser, options=_FLAT)
-        return {"model": get_model_state_dict(self.model), "optimiser": moments, "mean": self.mean.weights}
+        weights = state_dict.get_model_state_dict(self.model)
+        moments = state_dict.get_optimizer_state_dict(self.model, self.optimiser, options=_FLAT)
+        return {"model": weights, "optimiser": moments, "mean": self.mean.weights}
 
     def _resume(self, fork: bool) -> None:
         """Go on from the run's last checkpoint, if it has one. Raises UsageError if that is another run's."""
@@ -226,7 +215,7 @@ class Trainer:
 
 _READ = ("wait_s", "read_bytes", "decode_s", "holes", "mixed", "imbalance")
 _ABOUT = ("stage", "step", "steps", "left_out")
-_FLAT = StateDictOptions(flatten_optimizer_state_dict=True)
+_FLAT = state_dict.StateDictOptions(flatten_optimizer_state_dict=True)
 
 
 def _spread(model: Decoder, world: World) -> Any:
@@ -248,7 +237,7 @@ def main(config: Config, fork: bool = False, tell: Callable[[Line], None] = lamb
     Raises UsageError, ThresherError and Stopped.
     """
     world = open_world()  # first, so that encoders too are put on this rank's device
-    trainer = Trainer(Setup(config), world, fork)
+    trainer = Trainer(Setup(config, str(world.device)), world, fork)
 
     def stop(*_: Any) -> None:
         trainer.stop = True
