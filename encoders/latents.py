@@ -229,15 +229,32 @@ def check_scale(latents: Latents, images: Tensor) -> float:
 
     Raises UsageError if it is off by more than 20 %: noise levels would then mean something else.
     """
-    if latents.codes:
-        return 1.0
+    scale = Scale()
     with torch.no_grad():
-        values = latents.encode(images).flatten(0, -2)
-    std = float(values.var(dim=0).mean().sqrt())
-    if abs(std - 1) > _OFF:
-        raise UsageError(
-            f"latents of {latents.id} have the standard deviation {std:.2f} on these images, not 1",
-            mend="Train the autoencoder on such images, or say their `std`: now it is times"
-            f" {std:.2f} what was said",
-        )
-    return std
+        scale.add(latents.encode(images))
+    return scale.check(latents)
+
+
+class Scale:
+    """Spread of the latents that a run has met."""
+
+    def __init__(self) -> None:
+        self.sums: list[Tensor] = []
+        """Count, sum and sum of squares of each channel, (3, channels)."""
+
+    def add(self, values: Tensor) -> None:
+        """Take in clean latents (..., channels)."""
+        flat = values.flatten(0, -2).double().cpu()
+        self.sums.append(torch.stack([torch.ones_like(flat), flat, flat**2]).sum(dim=1))
+
+    def check(self, latents: Latents) -> float:
+        """The standard deviation. Raises UsageError as `check_scale` does."""
+        count, mean, square = torch.stack(self.sums).sum(dim=0)
+        std = float((square / count - (mean / count) ** 2).mean().sqrt())
+        if not latents.codes and abs(std - 1) > _OFF:
+            raise UsageError(
+                f"latents of {latents.id} have the standard deviation {std:.2f} on these images, not 1",
+                mend="Train the autoencoder on such images, or say their `std`: now it is times"
+                f" {std:.2f} what was said",
+            )
+        return std

@@ -1,7 +1,7 @@
 """`thresher`: commands, exit codes, and errors as one paragraph."""
 
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated
 
 import typer
@@ -38,12 +38,20 @@ for name, (command, example) in (WORKING | LOOKING | CALIBRATING | COMPARING | C
 app.add_typer(evaluate, name="evaluate")
 
 
+def _add(point: EntryPoint) -> None:
+    """A command of another package. One that cannot be loaded is told of, and costs itself alone."""
+    try:
+        app.command(point.name)(point.load())
+    except Exception as error:
+        print(f"thresher: no command {point.name!r}: {point.value} cannot be loaded: {error}", file=sys.stderr)
+
+
 def main() -> None:
     """Run a command and exit with its status."""
     arguments = [a for a in sys.argv[1:] if a != "--debug"] or ["--help"]
     try:
         for point in entry_points(group="thresher.commands"):
-            app.command(point.name)(point.load())
+            _add(point)
         code = typer.main.get_command(app).main(arguments, prog_name="thresher", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except typer.Exit as error:

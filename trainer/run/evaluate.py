@@ -51,7 +51,8 @@ def evaluate(run: str | Path, held: Mapping[str, str]) -> None:
         model = setup.trained(last)
         source = setup.sources[name]
         for variant, stage in _passes(config.stages[-1], source.patterns):
-            plan = setup.plan(replace(stage, window=len(source.pattern)))
+            count = len(source.pattern)
+            plan = setup.plan(replace(stage, window=count, block=count))
             steps = -(-len(plan.window(0).rows) // stage.rows)
             for loaded in islice(Loader(plan, [source], setup.tokenizer), steps):
                 for at in range(0, len(loaded.rows), stage.micro):

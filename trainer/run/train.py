@@ -27,6 +27,7 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from thresher.encoders.batch import collate
+from thresher.encoders.latents import Scale
 from thresher.loader.plan.plan import Plan
 from thresher.loader.row import Row, blank
 from thresher.loader.steps import Loaded, Loader
@@ -43,7 +44,7 @@ from thresher.trainer.run.world import World, open_world
 _SPIKE = 10
 """A gradient of so many times the median norm is not followed."""
 _FEW = 20
-"""Steps before a median means anything."""
+"""Steps before a median of norms, or a spread of latents, means anything."""
 _PATIENCE = 5
 """Steps in a row that may be left out."""
 _LARGE = 10**9
@@ -76,6 +77,7 @@ class Trainer:
         self.stage = self.step = self.steps = 0
         """The stage, its next step, and that step counted from the beginning of the run."""
         self.norms, self.left_out, self.stop = deque[float](maxlen=100), 0, False
+        self.scale = Scale()
         self._resume(fork)
         self.out.mkdir(parents=True, exist_ok=True)
         self.saver = checkpoint.Saver(self.out / "checkpoints", self.config.keep, world)
@@ -109,6 +111,8 @@ class Trainer:
         started, work, parts = time.perf_counter(), np.zeros(2), self._parts(stage, loaded.rows)
         for n, rows in enumerate(parts):
             batch = collate(rows, self.setup.latents, self.setup.tokenizer.vocabulary, IMAGE)
+            if self.steps < _FEW and len(batch.latents):
+                self.scale.add(batch.latents)
             work += np.array(flops.count(self.model, batch), float)
             batch = batch.to(self.world.device)
             alone = n < len(parts) - 1 and isinstance(self.spread, DistributedDataParallel)
@@ -119,6 +123,8 @@ class Trainer:
                 busy = time.perf_counter() - started
                 torch.autograd.backward(made.total * self.world.size)  # ranks' gradients are averaged
             meter.add(self.steps, made, batch, rows)
+        if self.steps == _FEW - 1 and self.scale.sums:
+            self.scale.check(self.setup.latents)
         norms = optim.norms(self.model)
         norm = math.hypot(*norms.values())
         self._follow(stage, plan, norm, loaded.rows)
