@@ -18,6 +18,7 @@ _BUILTIN = {
     "dedupe.near": "thresher.operators.dedupe.near",
     "balance.sources": "thresher.operators.balance.sources",
     "select": "thresher.operators.select",
+    "trained": "thresher.operators.trained",
     "bucket": "thresher.operators.export.buckets",
     "embed": "thresher.operators.models.embed",
     "clip_score": "thresher.operators.models.clip_score",

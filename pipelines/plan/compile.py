@@ -259,6 +259,7 @@ def _anchored(params: Params, base: Path) -> Params:
         if isinstance(place, str) and not place.startswith(("hf:", "package:", "~", "/"))
         if place and (name != "model" or place.endswith(".json"))
     }
+    found |= {name: base / place.expanduser() for name, place in params if isinstance(place, Path)}
     if isinstance(prompts := getattr(params, "prompts", None), Mapping):
         found["prompts"] = {name: str(base / Path(place).expanduser()) for name, place in prompts.items()}
     return params.model_copy(update=found) if found else params

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,11 @@ def digest(data: Any) -> str:
 
 
 def values_of(params: Params) -> dict[str, Any]:
-    """The parameters that change values, but for a `model` that is a file."""
+    """The parameters that change values, but for a `model` that is a file, and for paths, which count by
+    the revision."""
+    paths = {name for name, value in params if isinstance(value, Path)}
     files = {"prompts"} if isinstance(getattr(params, "prompts", None), Mapping) else set()
-    return params.model_dump(mode="json", exclude=_NOT_VALUES | files)
+    return params.model_dump(mode="json", exclude=_NOT_VALUES | files | paths)
 
 
 def operator_fingerprint(operator: Operator, reads: Mapping[str, str], seed: int | None) -> str:
