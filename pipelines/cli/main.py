@@ -43,7 +43,9 @@ def _add(point: EntryPoint) -> None:
     try:
         app.command(point.name)(point.load())
     except Exception as error:
-        print(f"thresher: no command {point.name!r}: {point.value} cannot be loaded: {error}", file=sys.stderr)
+        print(
+            f"thresher: no command {point.name!r}: {point.value} cannot be loaded: {error}", file=sys.stderr
+        )
 
 
 def main() -> None:

@@ -111,8 +111,8 @@ class Trainer:
         started, work, parts = time.perf_counter(), np.zeros(2), self._parts(stage, loaded.rows)
         for n, rows in enumerate(parts):
             batch = collate(rows, self.setup.latents, self.setup.tokenizer.vocabulary, IMAGE)
-            if self.steps < _FEW and len(batch.latents):
-                self.scale.add(batch.latents)
+            if self.steps < _FEW and len(batch.latents) and self.config.image.tokenizer != "pixels":
+                self.scale.add(batch.latents)  # of trained autoencoders, which know their images' spread
             work += np.array(flops.count(self.model, batch), float)
             batch = batch.to(self.world.device)
             alone = n < len(parts) - 1 and isinstance(self.spread, DistributedDataParallel)
