@@ -73,7 +73,8 @@ class Saver:
         _write(self.folder / "LATEST.tmp", whole.name)
         os.replace(self.folder / "LATEST.tmp", self.folder / "LATEST")
         _sync(self.folder)
-        for old in sorted(self.folder.glob("step-????????"))[: -self.keep]:
+        held = sorted(self.folder.glob("step-????????"), key=lambda folder: folder.stat().st_mtime_ns)
+        for old in held[: -self.keep]:  # by age: a run that went back has lower numbers than what it left
             shutil.rmtree(old)
 
 
