@@ -1,11 +1,12 @@
-"""What reading costs: raw records against webdataset, decoded rows against bare decoding, and planning.
+"""What reading costs: raw records against webdataset, decoded rows against bare decoding, and resuming.
 
     PYTHONPATH=. python infra/bench/loader.py [--samples 4000] [--rounds 5]
 
 The same shards for all, warm page cache, medians of the rounds, which alternate to meet the same machine.
+`loader_plan.py` is about planning alone, `loader_against.py` about other loaders.
 Must reach: raw at most 0.1 CPU-ms a sample and 3 times webdataset's rate; decoded at least 0.9 of bare
-decoding and copying; planning under 20 ms a step of 512 rows and 40 bytes a sample; the first rows after a
-resume at 90 % of an epoch of ten million samples under 2 s.
+decoding and copying; 40 bytes a sample; the first rows after a resume at 90 % of an epoch of ten million
+samples under 2 s.
 """
 
 import multiprocessing
@@ -13,7 +14,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -21,14 +22,12 @@ from typing import Any
 
 import numpy as np
 import webdataset
-from common import arguments, machine, make_pool, own_peak_mb, print_table
+from common import arguments, machine, make_pool, print_table
 from PIL import Image
 
 from tests.trainer.shards import Sample, write_export
-from tests.trainer.simulated import EDIT, T2I, WORDS, Simulated
 from thresher.loader.images import pixels
 from thresher.loader.index import Source, open_source
-from thresher.loader.plan.balance import balanced
 from thresher.loader.plan.buckets import Buckets
 from thresher.loader.plan.order import Order
 from thresher.loader.plan.pattern import Kind, Realising
@@ -41,11 +40,12 @@ from thresher.schemas.segments import image_segment, text_segment
 HOW = Realising(Buckets(256, 16), describe=0.0)
 STEP = 256
 THREADS = 2
+SHARDS = 7
 
 
-def exported(folder: Path, count: int, weight: float) -> Path:
-    """An export of photographs of 300 to 700 px, each of which stands `weight` times in an epoch."""
-    make_pool(folder / "pool", count, (300, 700))
+def exported(folder: Path, count: int, weight: float, sides: tuple[int, int] = (300, 700)) -> Path:
+    """An export of photographs of such sides, each of which stands `weight` times in an epoch."""
+    make_pool(folder / "pool", count, sides)
     samples = []
     for file in sorted((folder / "pool").rglob("*.jpg")):
         text = f"a photograph, number {file.stem} " * 6
@@ -55,7 +55,7 @@ def exported(folder: Path, count: int, weight: float) -> Path:
         ]
         held = {".jpg": file.read_bytes(), ".txt": text.encode()}
         samples.append(Sample(segments, held, name=file.stem, weight=weight))
-    return write_export(folder / f"export-{weight:.0f}", samples, per_shard=1000)
+    return write_export(folder / f"export-{weight:.0f}", samples, per_shard=-(-count // SHARDS))
 
 
 def timed(work: Callable[[], int]) -> tuple[float, float]:
@@ -151,36 +151,6 @@ def decoded(source: Source, steps: int, rounds: int, workers: int) -> None:
     )
 
 
-def planned(n: int, rounds: int) -> None:
-    """Steps of 512 rows of 16,384 tokens, of three sources of `n` samples together, for 8 ranks."""
-    sources = [
-        Simulated("t2i", T2I, n * 6 // 10),
-        Simulated("edit", EDIT, n // 5),
-        Simulated("text", WORDS, n // 5),
-    ]
-    before = own_peak_mb()
-    began = time.perf_counter()
-    plan = Plan(
-        sources, [0.6, 0.2, 0.2], Stage("one", 0, 16_384, 512, Realising(Buckets(512, 16), describe=0.0))
-    )
-    plan.step(0)
-    start = time.perf_counter() - began
-    steps: Iterator[int] = iter(range(1, 1_000_000))
-
-    def step() -> int:
-        for t in islice(steps, 8):
-            plan.step(t)
-            plan.totals(t)
-            balanced(plan.costs(t, 1, 1 / 6144), 8)
-        return 8
-
-    wall, cpu = medians(rounds, plan=step)["plan"]
-    print_table(
-        ["samples", "first step s", "ms a step of 512 rows", "CPU ms", "resident MB more"],
-        [[n, start, wall, cpu, own_peak_mb() - before]],
-    )
-
-
 def resumed(source: Source, rounds: int) -> None:
     """The first rows of a step at 90 % of an epoch, in a new plan; the rows of windows counted before."""
     n = len(source.pattern)
@@ -220,7 +190,6 @@ def main() -> None:
         source = open_source("pool", once, Bytes())
         raw(source, once, given.rounds)
         decoded(source, 6, given.rounds, min(2, os.cpu_count() or 1))
-        planned(10**9, given.rounds)
         many = exported(Path(place), given.samples, given.large // given.samples)
         began: Any = time.perf_counter()
         source = open_source("pool", many, Bytes())
