@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import webdataset
 from common import arguments, machine, make_pool, print_table
 from PIL import Image
 
@@ -93,6 +92,8 @@ def raw(source: Source, folder: Path, rounds: int) -> None:
         return n
 
     def theirs() -> int:
+        import webdataset  # here, since every decoding process imports this file, and it brings torch
+
         return sum(1 for _ in webdataset.WebDataset(shards, shardshuffle=False))
 
     found = medians(rounds, thresher=ours, webdataset=theirs)
