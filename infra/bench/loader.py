@@ -81,6 +81,8 @@ def medians(
 
 def raw(source: Source, folder: Path, rounds: int) -> None:
     """Every member's bytes of every sample, in the order of a plan; webdataset in that of the shards."""
+    import webdataset  # here, since every decoding process imports this file, and it brings torch
+
     n = len(source.pattern)
     order, reader = Order("pool", n, 0, "one"), Reader(THREADS)
     shards = [str(file) for file in sorted(folder.glob("*.tar"))]
@@ -92,8 +94,6 @@ def raw(source: Source, folder: Path, rounds: int) -> None:
         return n
 
     def theirs() -> int:
-        import webdataset  # here, since every decoding process imports this file, and it brings torch
-
         return sum(1 for _ in webdataset.WebDataset(shards, shardshuffle=False))
 
     found = medians(rounds, thresher=ours, webdataset=theirs)
