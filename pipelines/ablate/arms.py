@@ -87,7 +87,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         return dict(known)
     started = time.monotonic()
     write_json(folder / "config.yaml", config)
-    _process("train", [str(folder / "config.yaml")], folder)
+    process("train", [str(folder / "config.yaml")], folder)
     told = _exposure(folder, next(iter(config["sources"]))) | {"seconds": time.monotonic() - started}
     write_json(done, told)
     return told
@@ -97,7 +97,7 @@ def evaluate(folders: Sequence[Path], held: Mapping[str, Path], log: Path) -> No
     """Measure the held-out losses of trained arms, where that is not done. Raises ThresherError."""
     todo = [str(folder) for folder in folders if not (folder / "held.parquet").exists()]
     if todo:
-        _process("evaluate", [*todo, *(f"{name}={path}" for name, path in held.items())], log)
+        process("evaluate", [*todo, *(f"{name}={path}" for name, path in held.items())], log)
 
 
 def sample(folder: Path, prompts: Sequence[str], out: Path) -> list[Path]:
@@ -105,7 +105,7 @@ def sample(folder: Path, prompts: Sequence[str], out: Path) -> list[Path]:
     if not out.exists():
         asked = [word for prompt in prompts for word in ("--prompt", prompt)]
         try:
-            _process("sample", [str(folder), *asked, "--out", str(out), "--guidance", "2"], folder, _CLI)
+            process("sample", [str(folder), *asked, "--out", str(out), "--guidance", "2"], folder, _CLI)
         except ThresherError:
             return []
     return sorted(out.glob("*.png"))
@@ -114,7 +114,8 @@ def sample(folder: Path, prompts: Sequence[str], out: Path) -> list[Path]:
 _TRAINER, _CLI = "thresher.trainer.run.{}", "thresher.pipelines.cli"
 
 
-def _process(what: str, arguments: Sequence[str], folder: Path, module: str = _TRAINER) -> None:
+def process(what: str, arguments: Sequence[str], folder: Path, module: str = _TRAINER) -> None:
+    """Run a part of the trainer, its log in `folder`. Raises ThresherError with what it said if it fails."""
     started = [module.format(what)] if module == _TRAINER else [module, what]
     log = folder / f"{what}.log"
     with log.open("wb") as out:

@@ -1,4 +1,4 @@
-"""Commands that compare sets: fwd of pictures, ablate of what trains better."""
+"""Commands that compare: fwd of pictures, ablate of what trains better, feedback of what was learnt."""
 
 import json
 from collections.abc import Callable
@@ -67,6 +67,21 @@ def ablate(
     return 0
 
 
+def feedback(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of `thresher train`.")],
+    exports: Annotated[list[str], typer.Argument(metavar="EXPORT...", help="Whose records are measured.")],
+    reference: Annotated[
+        Path, typer.Option("--reference", metavar="RUN", help="Another run, trained on data to be trusted.")
+    ],
+) -> int:
+    """Measure losses beside those of a reference, for the columns of the step `trained`."""
+    from thresher.pipelines.feedback import feedback as measured
+
+    print(f"Measured: {measured(run, exports, reference)}")
+    print(f"Columns of: - trained: {{run: {run}, reference: {reference}}}")
+    return 0
+
+
 def _share(text: str) -> float:
     """`1%` or `0.01`."""
     try:
@@ -80,5 +95,9 @@ def _share(text: str) -> float:
 
 COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
     "fwd": (fwd, "thresher fwd runs/photos"),
+    "feedback": (
+        feedback,
+        "thresher feedback runs/train/all runs/photos/export/images/latest --reference runs/train/clean",
+    ),
     "ablate": (ablate, "thresher ablate runs/raw/export/images/latest runs/photos/export/images/latest"),
 }
