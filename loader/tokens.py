@@ -48,22 +48,22 @@ class Tokenizer(Protocol):
 BEGIN, END, IMAGE = 0, 1, 2
 """Special tokens of every tokenizer here: before a text, what its last token is followed by, before the codes
 of an image."""
-_SPECIAL = 3
+SPECIAL = 3
 
 
 class Bytes:
     """UTF-8: a vocabulary of 259, nothing to fetch, no text without tokens."""
 
     id = "bytes"
-    vocabulary = 256 + _SPECIAL
+    vocabulary = 256 + SPECIAL
 
     def encode(self, text: str) -> list[int]:
         """One token a byte."""
-        return [byte + _SPECIAL for byte in text.encode()]
+        return [byte + SPECIAL for byte in text.encode()]
 
     def decode(self, tokens: list[int]) -> str:
         """The text; bytes that are no UTF-8 become replacement characters."""
-        return bytes(t - _SPECIAL for t in tokens if t >= _SPECIAL).decode(errors="replace")
+        return bytes(t - SPECIAL for t in tokens if t >= SPECIAL).decode(errors="replace")
 
 
 class Words:
@@ -72,7 +72,7 @@ class Words:
     def __init__(self, file: Path) -> None:
         data = file.read_bytes()
         self._words = list(dict.fromkeys(data.decode().split()))
-        self._first = 256 + _SPECIAL
+        self._first = 256 + SPECIAL
         self._number = {word: i for i, word in enumerate(self._words, self._first)}
         self.id = f"words-{blake2b(data, digest_size=8).hexdigest()}"
         self.vocabulary = self._first + len(self._words)
@@ -82,17 +82,17 @@ class Words:
         out: list[int] = []
         for word in text.split(" "):
             known = self._number.get(word)
-            out += [known] if known else (byte + _SPECIAL for byte in f" {word}".encode())
+            out += [known] if known else (byte + SPECIAL for byte in f" {word}".encode())
         return out
 
     def decode(self, tokens: list[int]) -> str:
         """The text; bytes that are no UTF-8 become replacement characters."""
-        told = (self._piece(token) for token in tokens if token >= _SPECIAL)
+        told = (self._piece(token) for token in tokens if token >= SPECIAL)
         return b"".join(told).decode(errors="replace").removeprefix(" ")
 
     def _piece(self, token: int) -> bytes:
         if token < self._first:
-            return bytes([token - _SPECIAL])
+            return bytes([token - SPECIAL])
         return f" {self._words[token - self._first]}".encode()
 
 
@@ -105,15 +105,15 @@ class Pretrained:
         file = path / "tokenizer.json" if path.is_dir() else path
         self._fast = Fast.from_file(str(file))
         self.id = f"{file.parent.name}-{blake2b(file.read_bytes(), digest_size=4).hexdigest()}"
-        self.vocabulary = self._fast.get_vocab_size() + _SPECIAL
+        self.vocabulary = self._fast.get_vocab_size() + SPECIAL
 
     def encode(self, text: str) -> list[int]:
         """Without the tokens that the library puts around a text."""
-        return [t + _SPECIAL for t in self._fast.encode(text, add_special_tokens=False).ids]
+        return [t + SPECIAL for t in self._fast.encode(text, add_special_tokens=False).ids]
 
     def decode(self, tokens: list[int]) -> str:
         """The text."""
-        return self._fast.decode([t - _SPECIAL for t in tokens if t >= _SPECIAL])
+        return self._fast.decode([t - SPECIAL for t in tokens if t >= SPECIAL])
 
 
 def open_tokenizer(spec: str) -> Tokenizer:

@@ -9,9 +9,9 @@ import pytest
 
 from tests.trainer.shards import plain, write_export
 from thresher.pipelines.demo.squares import BACKGROUNDS, SQUARES, make_squares, picture
-from thresher.trainer.config import load
-from thresher.trainer.model.sample import describe, draw
-from thresher.trainer.run.draw import opened
+from thresher.trainer.config import load, restored
+from thresher.trainer.run import checkpoint
+from thresher.trainer.run.setup import Coding
 from thresher.trainer.run.train import main
 
 CONFIG = Path(__file__).parents[2] / "configs" / "train_squares.yaml"
@@ -39,16 +39,16 @@ def colours(image):
 
 def accuracies(run, count=32):
     """Shares of right squares and backgrounds drawn, and of right colours in captions."""
-    config, model, latents, tokenizer = opened(run)
+    path = checkpoint.found(run)
+    coding = Coding(restored(checkpoint.about(path)["config"]))
+    sampler, stage = coding.sampler(path), coding.config.stages[-1]
     random = np.random.default_rng(7)
     asked = [(str(random.choice(list(SQUARES))), str(random.choice(list(BACKGROUNDS)))) for _ in range(count)]
     prompts = [[f"a {square} square on a {ground} background"] for square, ground in asked]
-    stage = config.stages[-1]
-    drops = vars(stage.drops)
-    told = {"steps": 30, "shift": stage.shift, "scales": (2.0, 1.0), "drops": drops}
-    made = [colours(image) for image in draw(model, latents, tokenizer, prompts, (64, 64), seed=1, **told)]
+    told = {"steps": 30, "shift": stage.shift, "scales": (2.0, 1.0), "drops": vars(stage.drops)}
+    made = [colours(image) for image in sampler.draw(prompts, size=(64, 64), seed=1, **told)]
     shown = [picture(square, ground, 16, 12, 32) for square, ground in asked]
-    texts = describe(model, latents, tokenizer, shown)
+    texts = sampler.describe(shown)
     right = [text == prompt for text, (prompt,) in zip(texts, prompts, strict=True)]
     drawn = np.array(made) == np.array(asked)
     return drawn[:, 0].mean(), drawn[:, 1].mean(), np.mean(right)

@@ -9,10 +9,10 @@ import torch
 from thresher.encoders.latents import open_latents
 from thresher.loader.index import Source, open_source
 from thresher.loader.plan.plan import Plan
-from thresher.loader.tokens import open_tokenizer
+from thresher.loader.tokens import SPECIAL, open_tokenizer
 from thresher.schemas import UsageError
 from thresher.trainer.config import Config, Stage
-from thresher.trainer.model.decoder import Decoder
+from thresher.trainer.model.decoder import Decoder, load_causal
 from thresher.trainer.model.sample import Sampler
 from thresher.trainer.run import checkpoint
 
@@ -24,12 +24,19 @@ class Coding:
         self.config, self.device = config, device
         self.tokenizer = open_tokenizer(config.tokenizer)
         self.latents = open_latents(asdict(config.image), device)
+        if (stored := config.image.stored) and not stored.startswith(f"{self.latents.id}-"):
+            raise UsageError(
+                f"what is stored as {stored!r} was not made by {self.latents.id}", "image.stored"
+            )
 
     def model(self) -> Decoder:
-        """A new model; its weights follow from the seed."""
+        """A new model; its weights follow from the seed, or from the language model that it begins from."""
         torch.manual_seed(self.config.seed)
-        vocabulary = self.tokenizer.vocabulary + self.latents.codes
-        return Decoder(self.config.model, vocabulary, self.latents.channels, self.config.image.features)
+        vocabulary, size = self.tokenizer.vocabulary + self.latents.codes, self.config.model.size
+        model = Decoder(self.config.model, vocabulary, self.latents.channels, self.config.image.features)
+        if size.startswith("hf:"):
+            load_causal(model, size[3:], SPECIAL)
+        return model
 
     def source(self, name: str, split: str = "") -> Source:
         """A source of the config, or another `split` of its export."""
