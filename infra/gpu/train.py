@@ -133,13 +133,19 @@ def large(folder: Path, tiny: bool, steps: int) -> tuple[list[Row], bool]:
 def demo(folder: Path, tiny: bool) -> tuple[list[Row], bool]:
     """The demo's squares, from the pool to the losses."""
     count, steps = (64, 4) if tiny else (2000, 400)
-    thresher = str(Path(sys.executable).parent / "thresher")
+    thresher, folder = str(Path(sys.executable).parent / "thresher"), folder / "demo"
+    folder.mkdir()
     for command in (["demo-pool", "squares", "--squares", str(count)], ["run", "squares", "--run", "run"]):
         subprocess.run([thresher, *command], check=True, cwd=folder)
     export = folder / "run/export/images/latest"
-    given = [f"sources.squares.export={export}", f"stages.0.steps={steps}", f"out={folder / 'demo'}"]
+    given = [
+        f"sources.squares.export={export}",
+        f"tokenizer=words:{folder / 'squares/words.txt'}",
+        f"stages.0.steps={steps}",
+        f"out={folder / 'trained'}",
+    ]
     lines: list[dict[str, Any]] = []
-    train(load("train_demo", given), tell=lines.append)
+    train(load("train_squares", given), tell=lines.append)
     rows = changed("demo", lines)
     return rows, tiny or all(_ends(lines, name)[1] < _ends(lines, name)[0] / 2 for name in ("ce", "mse"))
 
