@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from thresher.loader.plan.keys import Ints, key, uniform
 from thresher.loader.plan.pattern import Pattern, Segment
-from thresher.loader.plan.plan import Plan
+from thresher.loader.plan.plan import Plan, Stage
 from thresher.loader.tokens import Tokenizer, count
 from thresher.loader.where import evaluated
-from thresher.schemas import ThresherError
+from thresher.schemas import ThresherError, UsageError
 from thresher.schemas.holdout import COLUMNS, is_held
-from thresher.schemas.manifest import Export, open_export
+from thresher.schemas.manifest import Export, Shard, open_export
 
 _COLUMNS: dict[str, Any] = {
     "offset": np.uint32,
@@ -37,6 +37,7 @@ _COLUMNS: dict[str, Any] = {
 }
 """Offsets and sizes are in blocks of a tar; `start` says where a sample's numbers begin in `number`."""
 _BLOCK = 512
+_PATTERNS = 1 << 16
 HELD = "held"
 """Name of the split of contents that `hold` keeps out of training."""
 
@@ -134,6 +135,19 @@ def open_source(
     return Source(name, folder, held, sidecars)
 
 
+def check_stored(name: str, latents: str, stage: Stage) -> None:
+    """Raise UsageError if a stage cannot be trained from what is stored under that name, if it has one."""
+    made = f"{latents}-{stage.how.image.base}"
+    if name and name != made and not name.startswith(f"{made}-"):
+        what = f"the stage {stage.name!r} needs latents stored as {made!r}, not {name!r}"
+        raise UsageError(what, "image.stored", "Make them with `thresher precompute`")
+    if name and (stage.how.understanding or stage.how.long == "next_bucket"):
+        what = (
+            f"the stage {stage.name!r} understands images, or makes long ones smaller: it needs their pixels"
+        )
+        raise UsageError(what, "image.stored", "Leave `stored` out, or `und` and `long: next_bucket`")
+
+
 def stored_folder(export: Export, name: str) -> Path:
     """Where sidecars of that name lie: a tar and a table of places for each shard of the export."""
     return export.home("stored") / name
@@ -199,7 +213,7 @@ def _compile(
     files = {column: (folder / column).open("wb") for column in _COLUMNS}
     for shard in export.shards:
         rows, counted = shard.rows(), pq.read_table(counts / f"{shard.stem}.parquet")
-        places = pq.read_table(sidecars / f"{shard.stem}.parquet") if sidecars else rows
+        places = _sidecar(sidecars, shard).take(rows["ordinal"]) if sidecars else rows
         segments = counted["segments"].combine_chunks()
         number = [patterns.setdefault(text, len(patterns)) for text in segments.dictionary.to_pylist()]
         at = choice.rows(rows)
@@ -219,7 +233,18 @@ def _compile(
         numbers, ends = numbers + len(held.flatten()), [*ends, ends[-1] + len(at)]
     for file in files.values():
         file.close()
+    if len(patterns) > _PATTERNS:
+        raise ThresherError(f"its samples have {len(patterns):,} structures, over {_PATTERNS:,}", export.url)
     (folder / "about.json").write_text(json.dumps({"patterns": list(patterns), "ends": ends[1:]}))
+
+
+def _sidecar(folder: Path, shard: Shard) -> pa.Table:
+    """Places of a shard's sidecar, in the order of its tar. Raises ThresherError if it is of another tar."""
+    file = folder / f"{shard.stem}.parquet"
+    if not file.exists() or (pq.read_schema(file).metadata or {}).get(b"tar") != shard.tar_sha.encode():
+        what = "what is stored of this shard is missing, or of another tar"
+        raise ThresherError(what, str(file), "Run `thresher precompute` again")
+    return pq.read_table(file)
 
 
 def _pattern(text: str) -> Pattern:

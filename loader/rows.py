@@ -102,7 +102,7 @@ class Builder:
                 how = self.stage.how.understanding if part.kind is Kind.VIT else self.stage.how.image
                 assert how is not None
                 ref, noisy = segments[part.segment]["ref"], part.kind is Kind.NOISY
-                data = _stored(held, ref, "latents", grid)
+                data = None if part.kind is Kind.VIT else _stored(held, ref, "latents", grid)
                 if data is None:
                     data = pixels(held[ref], down * how.stride, across * how.stride)
                 picture = Picture(span.start, part.kind, grid, data)

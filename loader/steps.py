@@ -105,8 +105,9 @@ class Loader:
 
     def _decoders(self) -> Executor:
         builder = Builder(self.plan.stage, self.tokenizer)
+        self._here = None if self.workers else builder
         if not self.workers:
-            return ThreadPoolExecutor(1, initializer=_begin_worker, initargs=(builder,))
+            return ThreadPoolExecutor(1)
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
         return ProcessPoolExecutor(self.workers, context, _begin_worker, (builder,))
@@ -124,7 +125,7 @@ class Loader:
         for row in rows:
             held = [r if isinstance(r, str) else bytes(r) for r in islice(records, len(row))]
             begun.samples.append(list(islice(samples, len(row))))
-            begun.rows.append(decoders.submit(_build, begun.samples[-1], held))
+            begun.rows.append(decoders.submit(_build, self._here, begun.samples[-1], held))
         return begun
 
     def _places(self, slots: Sequence[Slot]) -> list[Place]:
@@ -172,6 +173,7 @@ class Loader:
 
 
 _BUILDER: list[Builder] = []
+"""Of a decoding process, which serves one loader."""
 
 
 def _begin_worker(builder: Builder) -> None:
@@ -185,7 +187,9 @@ def _end_after(parent: Any) -> None:
     os._exit(1)
 
 
-def _build(samples: list[Planned], records: list[Any]) -> tuple[Row, dict[int, str], int, float]:
+def _build(
+    builder: Builder | None, samples: list[Planned], records: list[Any]
+) -> tuple[Row, dict[int, str], int, float]:
     started = time.thread_time()
-    row, reasons = _BUILDER[0].row(samples, records)
+    row, reasons = (builder or _BUILDER[0]).row(samples, records)
     return row, reasons, sum(len(r) for r in records if isinstance(r, bytes)), time.thread_time() - started

@@ -196,7 +196,7 @@ def restored(data: dict[str, Any]) -> Config:
 
 
 _LEAST = dict.fromkeys(("steps", "row", "rows", "micro", "window", "block", "chunk"), 1) | dict.fromkeys(
-    ("lr", "warmup", "tail", "eps", "decay", "clip", "ema"), 0
+    ("lr", "warmup", "tail", "eps", "decay", "ema"), 0
 )
 
 
@@ -205,7 +205,12 @@ def _problems(config: Config) -> Iterator[tuple[Keys, str]]:
     for part in ("sources", "stages"):
         if not getattr(config, part):
             yield (part,), f"no {part}: there is nothing to train on"
+    for name in ("save", "keep"):
+        if getattr(config, name) < 1:
+            yield (name,), f"{name} is {getattr(config, name)}, less than 1"
     for i, stage in enumerate(config.stages):
+        if not stage.clip > 0:
+            yield ("stages", i, "clip"), f"clip is {stage.clip}: no gradient would be left"
         for name, least in _LEAST.items():
             if getattr(stage, name) < least:
                 yield ("stages", i, name), f"{name} is {getattr(stage, name)}, less than {least}"
@@ -216,6 +221,6 @@ def _problems(config: Config) -> Iterator[tuple[Keys, str]]:
             hint = nearest(name, list(config.sources))
             yield ("stages", i, "mix", name), f"there is no source {name!r}. {hint}".strip()
         shares = config.shares(stage)
-        if min(shares.values()) < 0 or not sum(shares.values()) > 0:
+        if min(shares.values()) < 0 or not 0 < sum(shares.values()) < float("inf"):
             told = ", ".join(f"{name} {share:g}" for name, share in shares.items())
             yield ("stages", i), f"shares that cannot be mixed: {told}"

@@ -182,7 +182,7 @@ class Pattern:
         weight = np.zeros((n, len(parts)))
         for p, part in enumerate(parts):
             segment, at = self.segments[part.segment], self.starts[part.segment]
-            kept = self._kept(part, how, drawn, describe)
+            kept = self._kept(p, part, how, drawn, describe)
             if part.kind is Kind.TEXT:
                 counts = numbers[:, at : at + len(segment.variants)]
                 chosen = _chosen(counts, segment.variants, how, drawn("caption", part.segment))
@@ -194,7 +194,7 @@ class Pattern:
                 assert buckets is not None
                 grids[:, p] = buckets.grids(numbers[:, at], numbers[:, at + 1])
                 tokens[:, p] = np.where(kept, grids[:, p].prod(axis=1), 0)
-                weight[:, p] = part.kind in (Kind.NOISY, Kind.VQ) and segment.loss
+                weight[:, p] = self._made(p, part) and segment.loss
         made = Realised(parts, tokens, grids, variant, weight)
         if how.most is not None:
             self._fit(made, numbers, slots, how, seed, stage)
@@ -219,7 +219,7 @@ class Pattern:
     def parts(self, how: Realising) -> tuple[Part, ...]:
         """Every part that a sample of this pattern may have, in order."""
         made = Kind.VQ if how.codes else Kind.NOISY
-        seen = (Kind.CLEAN,) if how.understanding is None else (Kind.CLEAN, Kind.VIT)
+        seen = (Kind.VQ if how.codes else Kind.CLEAN, *([Kind.VIT] if how.understanding else []))
         if self.plain:
             return Part(seen[-1], 1), Part(Kind.TEXT, 0), Part(made, 1)
         kinds = {"cond": seen, "target": (made,), "both": (made,) if how.codes else (made, *seen)}
@@ -229,15 +229,24 @@ class Pattern:
             for kind in ((Kind.TEXT,) if segment.kind == "text" else kinds[segment.role])
         )
 
+    def _made(self, p: int, part: Part) -> bool:
+        """Whether part number `p` is an image to be made; codes stand for conditions too."""
+        if self.plain:
+            return p == 2
+        return part.kind in (Kind.NOISY, Kind.VQ) and self.segments[part.segment].role != "cond"
+
     def _kept(
-        self, part: Part, how: Realising, drawn: "Drawn", describe: NDArray[np.bool_]
+        self, p: int, part: Part, how: Realising, drawn: "Drawn", describe: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
         """Which samples have the part: conditions may be dropped, for guidance, where the segment says so."""
         segment = self.segments[part.segment]
         if self.plain and segment.kind == "image":
-            return ~describe if part.kind in (Kind.NOISY, Kind.VQ) else describe
+            return ~describe if self._made(p, part) else describe
         chance = {Kind.TEXT: how.drop_text, Kind.CLEAN: how.drop_clean, Kind.VIT: how.drop_vit}
-        if segment.drop is None or (segment.loss and segment.kind == "text") or part.kind not in chance:
+        if how.codes:
+            chance[Kind.VQ] = how.drop_clean
+        learnt = segment.loss and segment.kind == "text"
+        if segment.drop is None or learnt or part.kind not in chance or self._made(p, part):
             return np.ones(len(describe), bool)
         return describe | (drawn("drop", segment.drop, part.kind.name) >= chance[part.kind])
 

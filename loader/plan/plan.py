@@ -22,6 +22,8 @@ from thresher.schemas import ThresherError
 
 _MEASURED = 1 << 17
 """Samples from which a source's mean length is taken, of larger sources."""
+_DRAWN = 1 << 12
+"""As many times a smaller source is drawn for it: what a sample becomes differs from slot to slot."""
 
 
 class Samples(Protocol):
@@ -121,12 +123,14 @@ class Plan:
         means = [1.0] * len(self.sources)
         if self.stage.share == "tokens":
             means = [self.mean_length(s) for s in range(len(self.sources))]
+        if not min(means):
+            self._refuse_empty(self.sources[means.index(0)].name)
         weights = [share / mean for share, mean in zip(self.shares, means, strict=True)]
         return Mixture(weights, self.stage.seed, self.stage.name, self.stage.block)
 
     def mean_length(self, source: int) -> float:
         """Mean tokens of a source's samples, drops and choices of a first epoch included."""
-        count = min(_MEASURED, len(self.sources[source].pattern))
+        count = min(_MEASURED, max(_DRAWN, len(self.sources[source].pattern)))
         ordinals = np.arange(count)
         return float(self._sizes(source, self.orders[source].sample(ordinals), ordinals)[:, 0].mean())
 
@@ -151,6 +155,12 @@ class Plan:
         """What each row of step t costs, at so much a token and so much a visible pair."""
         return (self._sums(t)[:, :2] @ (token, pair)).tolist()
 
+    def _refuse_empty(self, name: str) -> None:
+        raise ThresherError(
+            f"no sample of {name} becomes any tokens",
+            mend="Look at `long`, the drops and the weights of captions of this stage",
+        )
+
     def _sums(self, t: int) -> NDArray[np.float64]:
         """(rows, 4) of step t, as `Window.sums`."""
         placed = [self._placed(r) for r in range(t * self.stage.rows, (t + 1) * self.stage.rows)]
@@ -161,10 +171,7 @@ class Plan:
         while not self._ends or self._ends[-1] <= r:
             self._count_rows(len(self._ends))
             if len(self._ends) > 8 and not self._ends[-1]:
-                raise ThresherError(
-                    f"no sample of {', '.join(s.name for s in self.sources)} becomes any tokens",
-                    mend="Look at `long`, the drops and the weights of captions of this stage",
-                )
+                self._refuse_empty(", ".join(source.name for source in self.sources))
         w = bisect_right(self._ends, r)
         window = self.window(w)
         return window, r - (self._ends[w - 1] if w else 0)

@@ -55,6 +55,11 @@ def read_config(path: Path, steps: int | None) -> Config:
     for source in config["sources"].values():
         if source.get("export") and "://" not in source["export"]:
             source["export"] = str((path.parent / source["export"]).resolve())
+    kind, colon, file = str(config.get("tokenizer", "bytes")).rpartition(":")
+    if colon or file != "bytes":
+        config["tokenizer"] = f"{kind}{colon}{(path.parent / file).resolve()}"
+    if taken := {SLOT, AGAIN} & set(list(config["sources"])[1:]):
+        raise UsageError(f"a source is called {taken.pop()!r}, as a set is", str(path), "Rename it")
     return dict(config)
 
 

@@ -62,7 +62,7 @@ def install(cli, tmp_path: Path) -> Callable[[str, str], None]:
 def test_readme_and_what_a_run_leaves(cli, photos, tmp_path, blocks, follow, python):
     """README: recipe, commands in their order, the funnel that it shows; then every reader of the shards."""
     (tmp_path / "photos.yaml").write_text(blocks("README.md", "yaml")[0])
-    _, first, then, _ = blocks("README.md", "sh")
+    _, first, then, *_ = blocks("README.md", "sh")
     shown = follow(first)
     assert blocks("README.md", "text")[0] in shown
     story = follow(then)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from thresher.operators.trained import table
 from thresher.operators.trained.visits import Visits
-from thresher.trainer.run.metrics import SAMPLES
+from thresher.schemas.samples import SAMPLES
 
 
 def visit(id_, step, ce=None, mse=(), t=(), tokens=8, stage="one"):

@@ -202,3 +202,11 @@ def served(folder):
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+
+
+def test_two_loaders_in_one_process_keep_to_their_own_plans(folder, expected):
+    other = opened(folder, replace(STAGE, seed=1))
+    both = zip(Loader(*opened(folder), Bytes()), Loader(*other, Bytes()), strict=True)
+    for rows, (mine, theirs) in zip(expected[:8], both, strict=False):
+        assert sorted(told(row) for row in mine.rows) == rows
+        assert sorted(told(row) for row in theirs.rows) != rows

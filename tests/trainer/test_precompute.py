@@ -1,7 +1,10 @@
 """Stored latents and features: the same run as from images, which are not opened."""
 
+import itertools
 import os
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,12 +13,13 @@ from thresher.encoders.batch import collate
 from thresher.encoders.features import Features, declare_vision_operators
 from thresher.encoders.latents import open_latents
 from thresher.encoders.precompute import precompute
-from thresher.loader.index import open_source
+from thresher.loader.index import check_stored, open_source
 from thresher.loader.plan.buckets import Buckets
 from thresher.loader.plan.pattern import Realising
 from thresher.loader.plan.plan import Plan, Stage
 from thresher.loader.steps import Loader
 from thresher.loader.tokens import BEGIN, Bytes
+from thresher.pipelines.ablate import exports
 from thresher.schemas import ThresherError
 from thresher.trainer.model.config import ModelConfig
 from thresher.trainer.model.decoder import Decoder
@@ -84,3 +88,37 @@ def test_an_image_that_cannot_be_read_is_counted_and_what_is_done_is_left_alone(
     made = os.stat(folder / "all-00000-of-00001.tar").st_mtime_ns
     assert precompute(str(export), latents, 64) == (folder, 1)
     assert os.stat(folder / "all-00000-of-00001.tar").st_mtime_ns == made
+
+
+def test_a_view_of_fewer_rows_reads_its_own_records(export, tmp_path):
+    folder, _ = precompute(str(export), open_latents({"tokenizer": "pixels", "stride": 16}), 64)
+    whole = exports.open_export("whole", export)
+    exports.write_view(whole, np.arange(24) % 3 == 1, tmp_path / "view")
+    texts = []
+    for stored in ("", folder.name):
+        source = open_source("pool", tmp_path / "view", Bytes(), stored=stored)
+        loaded = Loader(Plan([source], [1], STAGE), [source], Bytes())
+        texts.append([row.token.tolist() for one in itertools.islice(loaded, 4) for row in one.rows])
+    assert texts[0] == texts[1]
+
+
+def test_what_was_stored_of_other_tars_is_refused(export):
+    folder, _ = precompute(str(export), open_latents({"tokenizer": "pixels", "stride": 16}), 64)
+    write_export(export, [plain(f"other {i}", png(64, 64, seed=i)) for i in range(24)], per_shard=10)
+    with pytest.raises(ThresherError, match=r"missing, or of another tar.*thresher precompute"):
+        open_source("pool", export, Bytes(), stored=folder.name)
+
+
+@pytest.mark.parametrize(
+    "how, wrong",
+    [
+        ({"image": Buckets(32, 16)}, "needs latents stored as"),
+        ({"understanding": Buckets(64, 16)}, "needs their pixels"),
+        ({"long": "next_bucket"}, "needs their pixels"),
+    ],
+)
+def test_stages_that_stored_latents_cannot_serve_are_refused(how, wrong):
+    name = "pixels16-0.5-64"
+    check_stored(name, "pixels16-0.5", STAGE)
+    with pytest.raises(ThresherError, match=wrong):
+        check_stored(name, "pixels16-0.5", replace(STAGE, how=replace(STAGE.how, **how)))

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.trainer.kinds import samples
 from tests.trainer.shards import write_export
+from thresher.encoders.batch import collate
 from thresher.loader.index import open_source
 from thresher.loader.plan.buckets import Buckets
 from thresher.loader.plan.pattern import Kind, Realising
@@ -14,7 +16,7 @@ from thresher.loader.plan.plan import Plan, Slot, Stage
 from thresher.loader.read import Reader
 from thresher.loader.row import PAD
 from thresher.loader.rows import Builder, planned
-from thresher.loader.tokens import BEGIN, END, Bytes
+from thresher.loader.tokens import BEGIN, END, IMAGE, Bytes
 
 HOW = Realising(Buckets(32, 16), Buckets(16, 8), drop_text=0.3, drop_clean=0.3, drop_vit=0.3)
 STAGE = Stage("one", 0, 512, 4, HOW, window=64, block=16)
@@ -56,6 +58,26 @@ def test_a_sample_is_as_long_as_it_was_planned(sources, kind, codes):
         for p in row.pictures:
             stride = 8 if p.kind is Kind.VIT else 16
             assert p.data.shape == (p.grid[0] * stride, p.grid[1] * stride, 3)
+
+
+class Codes:
+    """Every token of an image is code 5."""
+
+    id, stride, channels, codes = "codes", 16, 0, 8
+
+    def encode(self, pixels):
+        return torch.full((len(pixels), pixels.shape[2] // 16, pixels.shape[3] // 16), 5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_codes_stand_for_conditions_too_and_those_are_not_learnt(sources, kind):
+    plan = Plan([sources[kind]], [1], replace(STAGE, how=replace(HOW, codes=True)))
+    for _, row in built(plan, [Slot(i, 0, i % 25) for i in range(20)]):
+        batch = collate([row], Codes(), 300, IMAGE)
+        assert not (row.kind == Kind.CLEAN).any()
+        code = row.kind == Kind.VQ
+        assert ((batch.target[0].numpy() == 305) == (code & (row.weight > 0))).all()
+        assert set(batch.token[0].numpy()[code].tolist()) <= {IMAGE, 305}
 
 
 def test_texts_predict_their_next_token_and_their_end(sources):

@@ -90,7 +90,8 @@ def latest(path: Path) -> Path | None:
 
 def kept(run: Path) -> list[Path]:
     """All checkpoints of a run, the last one last; or the one that `run` is. Raises UsageError for none."""
-    return sorted((run / "checkpoints").glob("step-????????")) or [found(run)]
+    whole = sorted(about.parent for about in (run / "checkpoints").glob("step-????????/about.json"))
+    return whole or [found(run)]
 
 
 def found(path: Path) -> Path:

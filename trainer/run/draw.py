@@ -56,7 +56,8 @@ def described(run: Path, images: Sequence[Path]) -> Iterator[str]:
     """A caption of each image file. Raises UsageError."""
     path = checkpoint.found(run)
     coding = _coding(path)
-    side = coding.config.stages[-1].image
+    stage = coding.config.stages[-1]
+    side = stage.image if coding.config.model.und == "none" else stage.see or stage.image
     seen = [pixels(file.read_bytes(), side, side) for file in images]
     for file, caption in zip(images, coding.sampler(path).describe(seen), strict=True):
         yield f"{file}: {caption}"

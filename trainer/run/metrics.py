@@ -18,25 +18,13 @@ from thresher.loader.plan.balance import uneven
 from thresher.loader.plan.pattern import Kind
 from thresher.loader.plan.plan import Plan, Totals
 from thresher.loader.row import PAD, Row
+from thresher.schemas.samples import SAMPLES
 from thresher.trainer.config import Config
 from thresher.trainer.model import flops
 from thresher.trainer.model.flow import Losses
 
 BINS = 10
 Line = dict[str, Any]
-SAMPLES = pa.schema(
-    [
-        pa.field("id", pa.string(), metadata={"meaning": "key of the sample"}),
-        pa.field("source", pa.string()),
-        pa.field("stage", pa.string()),
-        pa.field("step", pa.int64(), metadata={"meaning": "of the run, from 0"}),
-        pa.field("slot", pa.int64(), metadata={"meaning": "of the stage's plan"}),
-        pa.field("ce", pa.float64(), metadata={"unit": "nats", "meaning": "mean of learnt tokens, or null"}),
-        pa.field("ce_tokens", pa.int32()),
-        pa.field("mse", pa.list_(pa.float32()), metadata={"meaning": "of each learnt image's velocity"}),
-        pa.field("t", pa.list_(pa.float32()), metadata={"meaning": "noise level of each of them"}),
-    ]
-)
 Sums = dict[tuple[str, str, str], list[float]]
 """(loss, by what, group) to the weighted sum of a loss and the weight; those of several ranks are added."""
 
@@ -159,7 +147,10 @@ class Log:
         self._trackers: list[Callable[[int, dict[str, float]], Any]] = []
         if self.file.exists():
             lines = self.file.read_text().splitlines(keepends=True)
-            self.file.write_text("".join(line for line in lines if json.loads(line)["step"] < first))
+            whole = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < first]
+            half = self.file.with_suffix(".tmp")
+            half.write_text("".join(whole))
+            half.replace(self.file)
         if "tensorboard" in config.track and find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 

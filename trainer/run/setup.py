@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from thresher.encoders.latents import open_latents
-from thresher.loader.index import Source, open_source
+from thresher.loader.index import Source, check_stored, open_source
 from thresher.loader.plan.plan import Plan
 from thresher.loader.tokens import SPECIAL, open_tokenizer
 from thresher.schemas import UsageError
@@ -24,10 +24,6 @@ class Coding:
         self.config, self.device = config, device
         self.tokenizer = open_tokenizer(config.tokenizer)
         self.latents = open_latents(asdict(config.image), device)
-        if (stored := config.image.stored) and not stored.startswith(f"{self.latents.id}-"):
-            raise UsageError(
-                f"what is stored as {stored!r} was not made by {self.latents.id}", "image.stored"
-            )
 
     def model(self) -> Decoder:
         """A new model; its weights follow from the seed, or from the language model that it begins from."""
@@ -75,6 +71,7 @@ class Setup(Coding):
         shares = {name: share for name, share in self.config.shares(stage).items() if share > 0}
         encoders = (self.tokenizer.id, self.latents.id, self.config.image.stored, self.config.model.und)
         planned = self.config.planned(stage, self.latents.stride, self.latents.codes > 0, encoders)
+        check_stored(self.config.image.stored, self.latents.id, planned)
         return Plan([self.sources[name] for name in shares], list(shares.values()), planned)
 
     def identity(self) -> dict[str, Any]:
@@ -89,6 +86,9 @@ class Setup(Coding):
             if about[name] != mine[name]:
                 what = f"this checkpoint is of another {name}: {about[name]}, not {mine[name]}"
                 raise UsageError(what, where, "Name another folder as `out`")
+        if not fork and stages >= len(mine["plans"]):
+            what = f"this checkpoint is of stage {stages + 1}, and the config has {len(mine['plans'])}"
+            raise UsageError(what, where, "Name another folder as `out`")
         for i in range(0 if fork else stages + 1):
             if about["plans"][i] != (now := mine["plans"][i]):
                 raise UsageError(

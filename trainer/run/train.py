@@ -87,7 +87,9 @@ class Trainer:
         log = None if self.world.rank else metrics.Log(self.out, self.steps, self.config)
         for i in range(self.stage, len(self.config.stages)):
             stage, plan = self.config.stages[i], self.setup.plans[i]
-            self.stage, self.step = i, self.step if i == self.stage else 0
+            if i != self.stage:
+                self.stage, self.step, self.left_out = i, 0, 0
+                self.norms.clear()  # another stage's losses have other norms
             meter = metrics.Meter(plan)
             for loaded in islice(self._loader(plan), max(0, stage.steps - self.step)):
                 line = self.learn(plan, stage, meter, loaded)
@@ -154,9 +156,8 @@ class Trainer:
         """
         usual = max(statistics.median(self.norms), stage.clip) if len(self.norms) >= _FEW else math.inf
         spike = not norm <= _SPIKE * usual
-        if not spike:
-            self.norms.append(norm)
         if not spike or (self.left_out and math.isfinite(norm)):
+            self.norms.append(norm)
             optim.follow(self.optimiser, stage, self.step, norm)
             self.mean.update(self.model, stage.ema, self.steps)
         if not spike:
@@ -230,7 +231,8 @@ def _spread(model: Decoder, world: World) -> Any:
         return model
     if sum(p.numel() for p in model.parameters()) < _LARGE:
         return DistributedDataParallel(model)
-    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    types = {"param_dtype": torch.bfloat16, "reduce_dtype": torch.float32}
+    policy = MixedPrecisionPolicy(**types, cast_forward_inputs=False)  # angles of positions stay exact
     for block in model.blocks:
         fully_shard(block, mp_policy=policy)
     return fully_shard(model, mp_policy=policy)
