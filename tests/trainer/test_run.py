@@ -101,6 +101,23 @@ def test_two_ranks_learn_what_one_learns_and_one_goes_on_where_two_stopped(pool,
     assert taken[0].num_rows == len(set(taken[0]["slot"].to_pylist()))
 
 
+@pytest.mark.acceptance("T8")
+def test_a_run_that_is_killed_anywhere_is_the_unbroken_run(pool, alone, tmp_path):
+    file = write_config(tmp_path, pool[1], steps=10)
+    command = [sys.executable, "-m", "thresher.trainer.run.train", str(file), "save=2"]
+    log = tmp_path / "runs" / "train" / "run" / "metrics.jsonl"
+    for seen in (4, 7):
+        with subprocess.Popen(command, env=ENVIRONMENT, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+            while not log.exists() or log.read_text().count("\n") < seen:
+                time.sleep(0.01)
+            process.kill()
+        with log.open("a") as torn:
+            torn.write('{"step": 9, "lo')
+    assert lines(trained(file, "save=2")) == alone
+    taken = pq.read_table(log.parent / "samples")["slot"].to_pylist()
+    assert len(taken) == len(set(taken))
+
+
 @pytest.mark.slow
 @pytest.mark.acceptance("T33")
 def test_ray_train_learns_what_one_process_learns(pool, alone, tmp_path):
