@@ -93,9 +93,14 @@ def verify(export: str, progress: Progress | None = None) -> VerifyReport:
     return report
 
 
+_BESIDE = ("tokens", "stored")
+"""Folders of what training makes of an export: token counts, latents."""
+
+
 def _file_faults(folder: Path, files: Mapping[str, dict[str, Any]]) -> Iterator[Fault]:
     """Files that are missing, extra or, but for tars, other than written."""
     present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    present = {name for name in present if name.partition("/")[0] not in _BESIDE}
     for name in sorted(set(files) - present):
         yield Fault(name, None, None, "is missing")
     for name in sorted(present - set(files) - {MANIFEST}):

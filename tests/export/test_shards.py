@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset
 
+from tests.trainer.shards import words, write_export
 from thresher.operators.export.members import member_names
 from thresher.operators.export.verify import verify
 from thresher.schemas.index import INDEX
@@ -170,3 +171,13 @@ def test_member_names_never_clash() -> None:
     assert len({name.lower() for name in names}) == len(given)
     assert all("/" not in name and len(name.encode()) <= 68 and name.isprintable() for name in names)
     assert names[:4] == [".orig.json", ".orig.TXT", ".npy", ".orig.NPY"]
+
+
+def test_what_training_leaves_beside_an_export_is_no_fault(tmp_path):
+    folder = write_export(tmp_path / "export", [words("Only words.")])
+    for name in ("tokens/bytes/all.parquet", "stored/pixels16/all.tar"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_bytes(b"x")
+    assert verify(str(folder)).faults == []
+    (folder / "stray.tar").write_bytes(b"x")
+    assert [fault.file for fault in verify(str(folder)).faults] == ["stray.tar"]
