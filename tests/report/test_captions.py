@@ -299,5 +299,5 @@ def test_a_huge_caption_leaves_the_page_small(run, tmp_path, monkeypatch):
     text = {"id": "t", "lang": "en", "level": "dense", "text": "x" * 10**6, "fails": ["y" * 10**5] * 99}
     told = {"languages": ["en"], "texts": [text], "abstained": ["z" * 10**5] * 999}
     huge = CaptionRecord.loads(json.dumps(told))
-    assert len(repr(card(Sample("", "", "kept", "", "", "", ""), huge))) < 60_000
+    assert len(repr(card(Sample("", "", "kept", "", "", "", "", ""), huge))) < 60_000
     assert list(tables([Captioned("s", "", huge)]))
