@@ -88,6 +88,10 @@ class Source:
 
     def find(self, prefix: str) -> list[int]:
         """The samples whose id begins with those hex digits: more than one where a sample is repeated."""
+        if prefix.strip("0123456789abcdef") or not prefix:
+            raise UsageError(
+                f"{prefix!r} is no id", mend="Ids are hex digits; `thresher explain KEY` tells them"
+            )
         whole = bytes.fromhex(prefix[: len(prefix) // 2 * 2])
         ids = self._column["id"].view(np.uint8).reshape(-1, 16)[:, : len(whole)]
         found = np.flatnonzero((ids == np.frombuffer(whole, np.uint8)).all(axis=1)).tolist()

@@ -88,7 +88,7 @@ def where(
     config: Name,
     id_: Annotated[str, typer.Argument(metavar="ID", help="The sample's id, or how it begins.")],
     set_: Overrides = None,
-    epochs: Annotated[int, typer.Option(min=1, help="How many epochs to look through.")] = 1,
+    epochs: Annotated[int, typer.Option(min=0, help="How many to look through; 0: all trained.")] = 0,
 ) -> None:
     """Tell which steps of a plan read a sample: stage, step, row, place in the row."""
     from thresher.loader.index import find
@@ -98,5 +98,5 @@ def where(
     setup = Setup(load(config, set_ or []))
     for stage, plan in zip(setup.config.stages, setup.plans, strict=True):
         held = [setup.sources[source.name] for source in plan.sources]
-        for found in find(plan, held, id_, epochs):
+        for found in find(plan, held, id_, epochs or plan.epochs(stage.steps)):
             print(json.dumps({"stage": stage.name, "trained": found.step < stage.steps, **found._asdict()}))

@@ -37,18 +37,18 @@ class Mixture:
     def slot(self, source: int, ordinal: int) -> int:
         """The slot that takes a source's sample of that ordinal: the inverse of `slots`."""
         low, high = 0, 1
-        while self._before(high)[source] <= ordinal:
+        while self.taken(high)[source] <= ordinal:
             low, high = high, high * 2
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if self._before(middle)[source] <= ordinal else (low, middle)
-        before, counts = self._before(low), self._counts(low)
+            low, high = (middle, high) if self.taken(middle)[source] <= ordinal else (low, middle)
+        before, counts = self.taken(low), self._counts(low)
         place = sum(counts[:source]) + ordinal - before[source]
         at = unpermute(np.array([place]), self.block, self._key(low))
         return low * self.block + int(at[0])
 
     def _block(self, b: int) -> tuple[Ints, Ints]:
-        counts, before = np.array(self._counts(b)), np.array(self._before(b))
+        counts, before = np.array(self._counts(b)), np.array(self.taken(b))
         place = permute(np.arange(self.block), self.block, self._key(b))
         starts = np.cumsum(counts) - counts
         source = np.searchsorted(starts + counts, place, side="right")
@@ -56,9 +56,9 @@ class Mixture:
 
     def _counts(self, b: int) -> list[int]:
         """Slots of each source in block b."""
-        return [end - start for start, end in zip(self._before(b), self._before(b + 1), strict=True)]
+        return [end - start for start, end in zip(self.taken(b), self.taken(b + 1), strict=True)]
 
-    def _before(self, b: int) -> list[int]:
+    def taken(self, b: int) -> list[int]:
         """Slots of each source in all blocks before b. Python's integers: the product passes 64 bits."""
         edges = [(b * self.block * w + _WHOLE // 2) // _WHOLE for w in self._edges]
         return [high - low for low, high in zip([0, *edges], edges, strict=False)]

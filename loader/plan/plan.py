@@ -254,6 +254,13 @@ class Plan:
                 mend="Say `long: drop`, `next_bucket` or `cut_at_segment`, or take longer rows",
             )
 
+    def epochs(self, steps: int) -> int:
+        """How many epochs of any source at most have begun when the first `steps` steps are read."""
+        self._placed(last := steps * self.stage.rows - 1)
+        slots = self.stage.window * (bisect_right(self._ends, last) + 1)
+        taken = self.mixture.taken(-(-slots // self.stage.block))  # a block draws its slots in any order
+        return max(-(-n // len(s.pattern)) for n, s in zip(taken, self.sources, strict=True))
+
     def where(self, source: int, sample: int, epochs: int) -> Iterator[tuple[int, int, int, int]]:
         """(epoch, step, row of the step, place in the row) of a sample in each of the first epochs.
 

@@ -62,7 +62,7 @@ def test_any_slice_of_an_epoch_is_that_slice():
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6), st.integers(0, 10**7))
 def test_counts_of_sources_stay_within_one_of_their_share(weights, blocks):
     mixture = Mixture(weights, 0, "one")
-    counts = mixture._before(blocks)
+    counts = mixture.taken(blocks)
     exact = np.array(weights) / sum(weights) * blocks * mixture.block
     assert sum(counts) == blocks * mixture.block
     assert np.all(np.abs(counts - exact) <= 1 + exact * 1e-9 + blocks * mixture.block / 2**32)

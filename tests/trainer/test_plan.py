@@ -109,6 +109,16 @@ def test_where_agrees_with_a_scan_of_the_whole_plan():
         assert sorted(found) == scanned[source, sample]
 
 
+@pytest.mark.acceptance("T26")
+def test_every_step_that_reads_a_sample_of_a_small_source_is_told():
+    sources = [Simulated("t2i", T2I, 119), Simulated("text", WORDS, 40)]
+    plan = Plan(sources, [0.7, 0.3], replace(STAGE, rows=2, window=256))
+    read = {(s.source, s.sample, t) for t in range(30) for row in plan.step(t) for s in row}
+    for source, sample in ((0, 5), (0, 118), (1, 7)):
+        told = {step for _, step, *_ in plan.where(source, sample, plan.epochs(30)) if step < 30}
+        assert told == {t for s, i, t in read if (s, i) == (source, sample)}
+
+
 @pytest.mark.acceptance("T24")
 def test_a_sample_longer_than_a_row_stops_the_plan_or_does_what_the_policy_says():
     sources = [Simulated("edit", EDIT, 3_000)]
